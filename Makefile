@@ -1,0 +1,56 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	--no-annotate --python-version 3.11
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: install run test check bench format lock clean
+.DEFAULT_GOAL := install
+
+# --- environments: made when missing, made again when a lock file changes ---------------------------
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Leadgate needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.lock requirements/build.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/run.lock -r requirements/build.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.run
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/dev.lock
+	@touch $@
+
+install: $(VENV)/.run
+
+# --- what people run --------------------------------------------------------------------------------
+
+run: $(VENV)/.run
+	@$(BIN)/leadgate demo
+
+test: $(VENV)/.dev
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=95
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Versions and hashes only; no registry's address belongs in a lock file.
+lock: $(VENV)/.dev
+	$(COMPILE) pyproject.toml -o requirements/run.lock
+	$(COMPILE) --group build -o requirements/build.lock
+	$(COMPILE) -c requirements/run.lock pyproject.toml --group dev -o requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage* htmlcov dist

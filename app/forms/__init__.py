@@ -1,0 +1,1 @@
+"""The forms file: what a form asks, who receives its leads, with which login."""

@@ -1,0 +1,1 @@
+"""From a raw submission to a stored lead."""

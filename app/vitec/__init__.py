@@ -1,0 +1,1 @@
+"""One partner, one room: Vitec Connect."""
