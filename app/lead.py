@@ -110,16 +110,10 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lead:
-    """An accepted submission: what is kept, and what is delivered."""
+class Enquiry:
+    """What somebody wants, checked and cleaned: the content of a lead."""
 
-    id: str
-    """UUIDv7, cannot be guessed."""
-    reference: str
-    """Ten characters without look-alikes, written K7Q2-9XMF-3H."""
-    form: str
     language: str
-    received_at: datetime
     contact: Contact
     message: str = ""
     answers: tuple[Answer, ...] = ()
@@ -133,9 +127,21 @@ class Lead:
     """The name of a `[receivers.NAME]`; None is the form's own keys."""
     receiver_reason: str = ""
     """Why this receiver, in a sentence for the operator."""
-    follows: str | None = None
-    """The reference of an earlier lead of the same person and form, other content, in the last ten minutes."""
     notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead(Enquiry):
+    """An accepted enquiry: what is kept, and what is delivered."""
+
+    id: str
+    """UUIDv7, cannot be guessed."""
+    reference: str
+    """Ten characters without look-alikes, bare: people read it as K7Q2-9XMF-3H."""
+    form: str
+    received_at: datetime
+    follows: str | None = None
+    """The reference of an earlier lead of the same person and form, in the last ten minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

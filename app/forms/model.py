@@ -201,6 +201,8 @@ class Receiver:
     """A `[receivers.NAME]`: the keys it lays over those of the form. None leaves the form's own."""
 
     name: str
+    source: str = ""
+    """The file it was read from."""
     customer_id: str | None = None
     assigned_to_id: str | None = None
     office_id: str | None = None

@@ -1,0 +1,5 @@
+"""`python -m app` is `leadgate`."""
+
+from app.cli import main
+
+main()

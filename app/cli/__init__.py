@@ -1,0 +1,19 @@
+"""The commands: `leadgate …`. The only place where web, delivery and vitec are put together."""
+
+import sys
+
+from app.cli.commands import app
+from app.errors import ConfigurationError, LeadgateError
+
+
+def main() -> None:
+    """Exit codes: 0 ok, 1 refused or failed with a sentence on stderr, 2 usage."""
+    try:
+        app()
+    except ConfigurationError as error:
+        for mistake in error.mistakes:
+            print(mistake, file=sys.stderr)
+        sys.exit(1)
+    except LeadgateError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)

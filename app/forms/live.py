@@ -1,0 +1,13 @@
+"""The forms in force: replaced whole when the file changes for the better, kept when it does not."""
+
+from app.forms.model import Form, Forms
+
+
+class LiveForms:
+    """What everybody asks for the current forms, so that a reload reaches them all at once."""
+
+    def __init__(self, forms: Forms) -> None:
+        self.current = forms
+
+    def find(self, name: str) -> Form | None:
+        return self.current.forms.get(name)

@@ -1,0 +1,95 @@
+"""How a person can be reached: e-mail, phone, postcode, and a name taken apart."""
+
+import re
+from difflib import get_close_matches
+from functools import lru_cache
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+_POSTCODE = re.compile(r"(?:SE?[- ]?)?(\d{3}) ?(\d{2})", re.IGNORECASE)
+_FOREIGN_POSTCODE = re.compile(r"[A-Z0-9](?:[A-Z0-9 -]{1,8}[A-Z0-9])", re.IGNORECASE)
+
+# Belong to the family name that follows: Carl von Linné, Ludwig van den Berg.
+_PARTICLES = frozenset("af av von van de da di du la le den der dos el al bin ibn ten ter zu".split())
+
+_COMMON_DOMAINS = (
+    "gmail.com",
+    "hotmail.com",
+    "hotmail.se",
+    "outlook.com",
+    "live.se",
+    "live.com",
+    "icloud.com",
+    "yahoo.com",
+    "yahoo.se",
+    "telia.com",
+    "me.com",
+    "msn.com",
+    "comhem.se",
+    "bredband.net",
+    "spray.se",
+    "bahnhof.se",
+    "tele2.se",
+)
+_LABELS = sorted({domain.partition(".")[0] for domain in _COMMON_DOMAINS})
+# Look like slips, and are not.
+_REAL_LABELS = frozenset({*_LABELS, "mail", "email", "ymail", "gmx", "aol", "live", "like", "tele", "mi"})
+_SLIPPED_ENDINGS = {
+    ending: "com" for ending in ("con", "cmo", "co", "om", "cm", "comm", "vom", "xom", "coml")
+}
+
+
+def parse_email(value: str) -> str:
+    """The address, normalised. Raises ValueError. Never asks DNS: a name server's bad day refuses nobody."""
+    try:
+        # `.test` may pass: it is nobody's mistake, and developers write it.
+        return validate_email(value, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        raise ValueError from None  # the library's own words repeat what was typed
+
+
+def suggest_email(value: str) -> str | None:
+    """What was probably meant by `anna@gmial.com`; None when nothing looks mistyped."""
+    name, _, domain = value.rpartition("@")
+    label, _, ending = domain.lower().partition(".")
+    ending = _SLIPPED_ENDINGS.get(ending, ending)
+    if label not in _REAL_LABELS:
+        label = next(iter(get_close_matches(label, _LABELS, n=1, cutoff=0.8)), label)
+    meant = f"{label}.{ending}"
+    return f"{name}@{meant}" if name and meant != domain.lower() and meant in _COMMON_DOMAINS else None
+
+
+@lru_cache(maxsize=4096)
+def parse_phone(value: str, *, region: str) -> str | None:
+    """E.164, or None for what is no phone number. Without a country code it is read as the region's own."""
+    try:
+        number = phonenumbers.parse(value, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if number.extension or not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def parse_postcode(value: str) -> str:
+    """A Swedish postcode as `111 22`, a foreign one as it is. Raises ValueError."""
+    if match := _POSTCODE.fullmatch(value):
+        return f"{match[1]} {match[2]}"
+    if _FOREIGN_POSTCODE.fullmatch(value):
+        return value.upper()
+    raise ValueError
+
+
+def split_name(name: str) -> tuple[str, str | None]:
+    """Given and family name: the last word and the particles before it are the family's."""
+    family, comma, given = (part.strip() for part in name.partition(","))
+    if comma and family and given:
+        return given, family
+    words = name.replace(",", " ").split()
+    if len(words) == 1:
+        return words[0], None
+    start = len(words) - 1
+    while start > 1 and words[start - 1].lower() in _PARTICLES:
+        start -= 1
+    return " ".join(words[:start]), " ".join(words[start:])

@@ -1,0 +1,123 @@
+"""Leads as they are read back: one, its place, or a list for the operator."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Row, Select, or_, select
+
+from app.errors import LeadNotFound
+from app.identity import read_reference
+from app.lead import Enquiry, Lead, LeadState
+from app.store.schema import leads, outbox
+from app.store.words import LeadStatus
+
+_ENQUIRY = TypeAdapter(Enquiry)
+_LEAD = TypeAdapter(Lead)
+_VERSION = 1
+
+_STATUS = (
+    leads.c.id,
+    leads.c.reference,
+    leads.c.form,
+    leads.c.received_at,
+    outbox.c.state,
+    outbox.c.reason,
+    outbox.c.delivered_at,
+)
+
+
+def write_body(enquiry: Enquiry) -> str:
+    """An enquiry as it is kept: JSON with a version, what is empty left out."""
+    content = _ENQUIRY.dump_json(enquiry, exclude_defaults=True).decode()
+    return f'{{"version":{_VERSION},"enquiry":{content}}}'
+
+
+def load_lead(connection: Connection, lead_id: str) -> Lead:
+    """Raises LeadNotFound; ValueError for a body that this version cannot read."""
+    row = connection.execute(select(leads).where(leads.c.id == lead_id)).one_or_none()
+    if row is None:
+        raise LeadNotFound(f"there is no lead {lead_id}")
+    return _read_lead(row)
+
+
+def _read_lead(row: Row[Any]) -> Lead:
+    body = json.loads(row.body)
+    if body["version"] != _VERSION:
+        raise ValueError(f"lead {row.id} was kept by a newer version")
+    return _LEAD.validate_python(
+        body["enquiry"]
+        | {
+            "id": row.id,
+            "reference": row.reference,
+            "form": row.form,
+            "received_at": row.received_at,
+            "follows": row.follows,
+        }
+    )
+
+
+def find_status(connection: Connection, lead_id: str) -> LeadStatus | None:
+    row = connection.execute(_select_status().where(leads.c.id == lead_id)).one_or_none()
+    return None if row is None else _status(row)
+
+
+def find_lead_id(connection: Connection, name: str) -> str:
+    """The id of the lead an operator names by id or reference. Raises LeadNotFound."""
+    found = connection.execute(
+        select(leads.c.id).where(
+            or_(leads.c.id == name.strip().lower(), leads.c.reference == (read_reference(name) or ""))
+        )
+    ).scalar()
+    if found is None:
+        raise LeadNotFound(f"there is no lead {name}")
+    return str(found)
+
+
+def list_statuses(
+    connection: Connection,
+    *,
+    states: Sequence[LeadState] = (),
+    form: str | None = None,
+    limit: int | None = None,
+) -> list[LeadStatus]:
+    """The newest first; all of them unless filtered."""
+    statement = _select_status().order_by(leads.c.id.desc())
+    if states:
+        statement = statement.where(outbox.c.state.in_(states))
+    if form is not None:
+        statement = statement.where(leads.c.form == form)
+    if limit is not None:
+        statement = statement.limit(limit)
+    return [_status(row) for row in connection.execute(statement)]
+
+
+def find_oldest_undelivered(connection: Connection) -> datetime | None:
+    """When the oldest lead that waits to be delivered was received."""
+    statement = (
+        select(leads.c.received_at)
+        .join(outbox, outbox.c.lead_id == leads.c.id)
+        .where(outbox.c.state == LeadState.PENDING)
+        .order_by(leads.c.id)
+        .limit(1)
+    )
+    found: datetime | None = connection.execute(statement).scalar()
+    return found
+
+
+def _select_status() -> Select[Any]:
+    return select(*_STATUS).join_from(leads, outbox, outbox.c.lead_id == leads.c.id)
+
+
+def _status(row: Row[Any]) -> LeadStatus:
+    return LeadStatus(
+        lead_id=row.id,
+        reference=row.reference,
+        form=row.form,
+        received_at=row.received_at,
+        state=LeadState(row.state),
+        reason=row.reason,
+        delivered_at=row.delivered_at,
+    )

@@ -1,0 +1,83 @@
+"""What a person decides about a lead. Each function is one transaction's part, and leaves an event."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, select, update
+
+from app.errors import LeadNotFound, OperatorError
+from app.lead import LeadState
+from app.store.history import add_event
+from app.store.schema import attempts, outbox
+
+
+def retry_lead(connection: Connection, lead_id: str, *, now: datetime, actor: str) -> None:
+    """A held lead becomes pending. One that may exist in Vitec is looked for there before it is sent again."""
+    row = _require(connection, lead_id, now=now, states={LeadState.HELD, LeadState.PENDING}, verb="retried")
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.lead_id == lead_id)
+        .values(
+            state=LeadState.PENDING,
+            state_at=now if row.state == LeadState.HELD else outbox.c.state_at,
+            reason=None,
+            next_attempt_at=now,
+            tries=0,
+            crashes=0,
+            leased_until=None,
+            **_forget_payload(connection, lead_id),
+        )
+    )
+    add_event(connection, lead_id, "retried", now=now, actor=actor)
+
+
+def _forget_payload(connection: Connection, lead_id: str) -> dict[str, None]:
+    """What was refused may be mapped anew, unless a create of the old payload may have reached Vitec."""
+    unresolved = exists().where(
+        attempts.c.lead_id == lead_id,
+        attempts.c.kind == "create",
+        attempts.c.outcome.in_(("open", "unknown")),
+    )
+    if connection.execute(select(unresolved)).scalar():
+        return {}
+    return {"payload_version": None, "contact_id": None}
+
+
+def release_lead(connection: Connection, lead_id: str, *, now: datetime, actor: str) -> None:
+    """A quarantined lead is none of a robot's: it becomes pending."""
+    _require(connection, lead_id, now=now, states={LeadState.QUARANTINED}, verb="released")
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.lead_id == lead_id)
+        .values(state=LeadState.PENDING, state_at=now, reason=None, next_attempt_at=now, tries=0)
+    )
+    add_event(connection, lead_id, "released", now=now, actor=actor)
+
+
+def discard_lead(connection: Connection, lead_id: str, *, reason: str, now: datetime, actor: str) -> None:
+    """A lead that shall not be delivered, for a reason."""
+    if not reason.strip():
+        raise OperatorError("say why it is discarded: --reason")
+    states = {LeadState.HELD, LeadState.PENDING, LeadState.QUARANTINED}
+    _require(connection, lead_id, now=now, states=states, verb="discarded")
+    connection.execute(
+        update(outbox)
+        .where(outbox.c.lead_id == lead_id)
+        .values(state=LeadState.DISCARDED, state_at=now, reason=reason.strip(), leased_until=None)
+    )
+    add_event(connection, lead_id, "discarded", now=now, actor=actor, reason=reason.strip())
+
+
+def _require(
+    connection: Connection, lead_id: str, *, now: datetime, states: set[LeadState], verb: str
+) -> Row[Any, Any]:
+    row = connection.execute(
+        select(outbox.c.state, outbox.c.leased_until).where(outbox.c.lead_id == lead_id)
+    ).one_or_none()
+    if row is None:
+        raise LeadNotFound(f"there is no lead {lead_id}")
+    if row.state not in states:
+        raise OperatorError(f"lead {lead_id} is {row.state} and cannot be {verb}")
+    if row.leased_until is not None and row.leased_until > now:
+        raise OperatorError(f"lead {lead_id} is being delivered at this moment; try again in a minute")
+    return row

@@ -1,0 +1,211 @@
+"""The tables. What must never happen is forbidden here, not in comments."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    and_,
+)
+from sqlalchemy.types import TypeDecorator
+
+from app.lead import LeadState
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept as microseconds since 1970: the same arithmetic and order on both databases."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        del dialect
+        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+# SQLite numbers rows by itself only when the key is exactly INTEGER.
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, *values: str) -> str:
+    known = ", ".join(repr(str(value)) for value in values)
+    return f"{column} IN ({known})"
+
+
+leads = Table(
+    "leads",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column(
+        "reference", String(10), nullable=False, unique=True
+    ),  # derived from the id's time: appended, not scattered
+    Column("form", String(64), nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("body", Text, nullable=False),  # the lead's content, JSON, versioned inside
+    Column("fingerprint", String(32), nullable=False),  # keyed digest of form and content
+    # Keyed digests, so that a person can be found again without the address being readable here.
+    Column("email_key", String(32), index=True),
+    Column("phone_key", String(32), index=True),
+    Column("follows", String(10)),  # the reference of the same person's lead of the last ten minutes
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    # No foreign key: a key outlives purge and erasure of its lead.
+    Column("form", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(32), nullable=False),
+    Column("lead_id", String(36), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("lead_id", ForeignKey("leads.id", ondelete="CASCADE"), primary_key=True),
+    Column("form", String(64), nullable=False),
+    Column("state", String(11), nullable=False),
+    Column("state_at", Instant, nullable=False),
+    Column("reason", Text),  # why held, quarantined or discarded, for the operator
+    Column("customer_id", String(40), nullable=False),
+    Column("login", String(64), nullable=False),
+    Column("email_key", String(32)),
+    Column("phone_key", String(32)),
+    Column("next_attempt_at", Instant),
+    Column("leased_until", Instant),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),  # place in the retry schedule
+    Column("crashes", Integer, nullable=False, server_default="0"),  # claims that never ended
+    Column("reconcile_first", Integer, nullable=False, server_default="0"),
+    Column("payload_version", Integer),  # of the frozen payload in force; null until the first attempt
+    Column("contact_id", String(40)),
+    Column("vitec_lead_id", String(40)),
+    Column("delivered_at", Instant),
+    CheckConstraint(_one_of("state", *LeadState), name="state_known"),
+    CheckConstraint(
+        "(state = 'delivered') = (vitec_lead_id IS NOT NULL AND delivered_at IS NOT NULL)",
+        name="delivered_means_known_to_vitec",
+    ),
+    CheckConstraint("state <> 'pending' OR next_attempt_at IS NOT NULL", name="pending_is_due_sometime"),
+    CheckConstraint("state = 'pending' OR leased_until IS NULL", name="only_pending_is_leased"),
+    sqlite_with_rowid=False,
+)
+_PENDING = outbox.c.state == LeadState.PENDING
+Index("ix_outbox_due", outbox.c.next_attempt_at, sqlite_where=_PENDING, postgresql_where=_PENDING)
+_LEASED = outbox.c.leased_until.is_not(None)
+Index("ix_outbox_leased", outbox.c.leased_until, sqlite_where=_LEASED, postgresql_where=_LEASED)
+_OPEN = outbox.c.state.in_((LeadState.HELD, LeadState.QUARANTINED))
+Index("ix_outbox_waiting_for_people", outbox.c.state_at, sqlite_where=_OPEN, postgresql_where=_OPEN)
+
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("lead_id", ForeignKey("leads.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("frozen_at", Instant, nullable=False),
+    Column("contact_type", String(7), nullable=False),
+    Column("contact", Text, nullable=False),  # the very bytes sent to Vitec, resent unchanged
+    Column("lead", Text, nullable=False),  # JSON without the contact's id, which comes with the answer
+    sqlite_with_rowid=False,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("lead_id", ForeignKey("leads.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", String(9), nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("payload_version", Integer),
+    Column("started_at", Instant, nullable=False),
+    Column("deadline_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("outcome", String(12), nullable=False),
+    Column("status", Integer),
+    Column("detail", Text),  # Vitec's own words, capped and scrubbed
+    Column("vitec_id", String(40)),
+    Column("snapshot", JSON),  # the contact's lead ids just before a create; null when they could not be read
+    Column("settle_seen_us", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint(_one_of("kind", "contact", "create", "reconcile"), name="kind_known"),
+    CheckConstraint(
+        _one_of(
+            "outcome", "open", "done", "not_sent", "not_taken", "refused", "gate", "unknown", "not_created"
+        ),
+        name="outcome_known",
+    ),
+    CheckConstraint("(outcome = 'open') = (finished_at IS NULL)", name="open_until_finished"),
+)
+# The heart: the database itself refuses a second create while an earlier one is not known to have failed.
+_UNRESOLVED = and_(attempts.c.kind == "create", attempts.c.outcome.in_(("open", "unknown", "done")))
+Index(
+    "uq_attempts_one_unresolved_create",
+    attempts.c.lead_id,
+    unique=True,
+    sqlite_where=_UNRESOLVED,
+    postgresql_where=_UNRESOLVED,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("lead_id", ForeignKey("leads.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("actor", String(64)),  # who, when a person did it
+)
+
+gates = Table(
+    "gates",
+    metadata,
+    Column("base_url", String(255), primary_key=True),
+    Column("login", String(64), primary_key=True),
+    Column("customer_id", String(40), primary_key=True),
+    Column("call_group", String(8), primary_key=True),
+    Column("closed_at", Instant, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("probes", Integer, nullable=False, server_default="0"),
+    Column("probe_at", Instant, nullable=False),
+    Column(
+        "credential", String(32), nullable=False
+    ),  # keyed digest: another password is worth a probe at once
+    CheckConstraint(_one_of("call_group", "contact", "create", "read"), name="call_group_known"),
+    sqlite_with_rowid=False,
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,100 @@
+"""What the other rooms say to the store, and what it answers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.forms.model import CallGroup, ContactType
+from app.lead import LeadState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewLead:
+    """A checked submission, ready to be kept."""
+
+    form: str
+    received_at: datetime
+    body: str
+    fingerprint: str
+    """Keyed digest of form, person and content: what "the same again" means."""
+    email_key: str | None
+    phone_key: str | None
+    idempotency_key: str | None = None
+    body_fingerprint: str = ""
+    """Keyed digest of the whole body: what the idempotency key stands for."""
+    once_in_ten_minutes: bool = True
+    """Whether the same again within ten minutes is the same lead, though the key may differ."""
+    state: LeadState = LeadState.PENDING
+    reason: str | None = None
+    customer_id: str
+    login: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """What has been kept, and is on disk."""
+
+    lead_id: str
+    reference: str
+    received_at: datetime
+    state: LeadState
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadStatus:
+    """Where a lead is. No personal data."""
+
+    lead_id: str
+    reference: str
+    form: str
+    received_at: datetime
+    state: LeadState
+    reason: str | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One worker's turn with a lead, until `leased_until`."""
+
+    lead_id: str
+    form: str
+    fence: int
+    """Rises with each claim; a decision by an older fence changes nothing."""
+    leased_until: datetime
+    tries: int
+    payload_version: int | None
+    contact_id: str | None
+    has_open_create: bool
+    """A create was begun and its outcome is not known: it must not be sent again unseen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateKey:
+    """What closes when Vitec refuses a login: one customer's one group of calls."""
+
+    base_url: str
+    login: str
+    customer_id: str
+    call_group: CallGroup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    key: GateKey
+    closed_at: datetime
+    status: int
+    probes: int
+    probe_at: datetime
+    credential: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """What is sent to Vitec, frozen: every attempt sends the same bytes."""
+
+    version: int
+    contact_type: ContactType
+    contact: bytes
+    lead: str
+    """The lead's body as JSON, without its contact's id."""

@@ -1,0 +1,102 @@
+"""What every answer forbids the browser, and what a form's page allows it."""
+
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.forms.model import Form
+from app.log import get_logger
+
+_log = get_logger("web")
+
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # An answer that says nothing else runs nothing and is framed by nobody.
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class Boundary:
+    """Around every route: headers that an answer does not set itself, and a plain 500 for a defect.
+
+    A defect ends here: the server's own report of it would print what the exception says, and that may be
+    what a visitor typed.
+    """
+
+    def __init__(self, app: ASGIApp, answer_defect: Callable[[Request], Awaitable[Response]]) -> None:
+        self._app = app
+        self._answer_defect = answer_defect
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in _ALWAYS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:  # noqa: BLE001
+            _log.error("request_failed", route=_name_route(scope), exc_info=True)
+            if not started:
+                response = await self._answer_defect(Request(scope))
+                await response(scope, receive, send_with_headers)
+
+
+def _name_route(scope: Scope) -> str:
+    """The route's pattern: an address may hold what a visitor typed."""
+    return str(getattr(scope.get("route"), "path", "unknown"))
+
+
+def page_headers(form: Form | None) -> dict[str, str]:
+    """A page's Content-Security-Policy: our own styles and forms, framed by us and the form's listed origins."""
+    if form is None:
+        return {"Content-Security-Policy": _write_policy([], [], [], [])}
+    theme = form.theme
+    # Chromium holds a form's redirect to form-action as well.
+    return {
+        "Content-Security-Policy": _write_policy(
+            _origins(theme.stylesheet),
+            _origins(theme.logo),
+            _origins(form.redirect_url),
+            form.allowed_origins,
+        )
+    }
+
+
+def _origins(address: str | None) -> list[str]:
+    parts = urlsplit(address or "")
+    return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []
+
+
+def _write_policy(
+    styles: list[str], images: list[str], targets: list[str], ancestors: list[str] | tuple[str, ...]
+) -> str:
+    return "; ".join(
+        " ".join(part)
+        for part in (
+            ["default-src 'none'"],
+            ["style-src 'self'", *styles],
+            ["script-src 'self'"],
+            ["img-src 'self' data:", *images],
+            ["connect-src 'self'"],
+            ["form-action 'self'", *targets],
+            ["base-uri 'none'"],
+            ["frame-ancestors 'self'", *ancestors],
+        )
+    )
