@@ -5,7 +5,6 @@ import contextlib
 import gc
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -161,22 +160,43 @@ class Gateway:
         self.store.close()
 
 
+Listening = tuple[Server, socket.socket]
+
+
 async def run_servers(
-    servers: Sequence[tuple[Server, socket.socket]], gateway: Gateway, *, announce: Callable[[], None]
+    servers: Sequence[Listening], gateway: Gateway, *, announce: Callable[[], None]
 ) -> None:
     """Serves until SIGTERM or SIGINT, then drains: no new claims, the requests and turns under way finished."""
     loop = asyncio.get_running_loop()
     draining: list[asyncio.Task[None]] = []
+    loop.add_signal_handler(signal.SIGHUP, gateway.reload)
+    await _serve_until_told(
+        servers,
+        announce=announce,
+        when_told=lambda: draining.append(loop.create_task(gateway.stop_delivery())),
+    )
+    await asyncio.gather(*draining)
+
+
+async def serve_alone(server: Server, listener: socket.socket, *, announce: Callable[[], None]) -> None:
+    """A server that has nothing behind it to drain."""
+    await _serve_until_told([(server, listener)], announce=announce, when_told=lambda: None)
+
+
+async def _serve_until_told(
+    servers: Sequence[Listening], *, announce: Callable[[], None], when_told: Callable[[], object]
+) -> None:
+    loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        if not draining:
-            draining.append(loop.create_task(gateway.stop_delivery()))
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(name)  # a second Ctrl-C interrupts at once
+        when_told()
         for server, _ in servers:
             server.should_exit = True
 
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)
-    loop.add_signal_handler(signal.SIGHUP, gateway.reload)
     serving = [asyncio.create_task(server.serve([listener])) for server, listener in servers]
     while not all(server.started for server, _ in servers) and not any(task.done() for task in serving):
         await asyncio.sleep(0.01)
@@ -184,7 +204,7 @@ async def run_servers(
     # What is alive now stays alive: the collector need not walk it while visitors wait.
     gc.collect()
     gc.freeze()
-    await asyncio.gather(*serving, *draining)
+    await asyncio.gather(*serving)
 
 
 def run_loop(main: Awaitable[None]) -> None:
@@ -193,12 +213,16 @@ def run_loop(main: Awaitable[None]) -> None:
     async def run() -> None:
         await main
 
-    factory = None
-    if sys.platform != "win32":
-        with contextlib.suppress(ImportError):
-            from uvloop import new_event_loop as factory
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=_find_loop_factory()) as runner:
         runner.run(run())
+
+
+def _find_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _now() -> datetime:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 
 class CallGroup(StrEnum):
@@ -17,16 +16,13 @@ class CallGroup(StrEnum):
     """Every look-up."""
 
 
-_ONE_PASSWORD: Mapping[CallGroup, str] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxLogin:
     """A partner's user name and password at one customer."""
 
     username: str = "leadgate"
     password: str = field(default="sandbox", repr=False)
-    passwords: Mapping[CallGroup, str] = field(default=_ONE_PASSWORD, repr=False)
+    passwords: Mapping[CallGroup, str] = field(default_factory=dict, repr=False)
     """Where a group of calls has another password."""
 
     def opens(self, group: CallGroup, *, username: str, password: str) -> bool:
@@ -71,7 +67,7 @@ class Customer:
     def name_receiver(self, receiver_id: str) -> str | None:
         """The name of whoever can be given a lead. None for an unknown id and for an archived user."""
         standing = [user for user in self.users if not user.archived]
-        receivers = (*standing, *self.groups, *self.offices)
+        receivers: list[User | UserGroup | Office] = [*standing, *self.groups, *self.offices]
         return next((receiver.name for receiver in receivers if receiver.id == receiver_id), None)
 
 
@@ -130,14 +126,15 @@ SOLVIKEN = Customer(
 )
 
 
+_LEAD_SOURCES = {LEAD_SOURCE: "Webbformulär", VALUATION_SOURCE: "Värdering på webben"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxConfig:
     """What stands in the stand-in before anything is sent to it."""
 
     customers: tuple[Customer, ...] = (TALLVINDEN, SOLVIKEN)
-    lead_sources: Mapping[str, str] = MappingProxyType(
-        {LEAD_SOURCE: "Webbformulär", VALUATION_SOURCE: "Värdering på webben"}
-    )
+    lead_sources: Mapping[str, str] = field(default_factory=lambda: _LEAD_SOURCES)
     """Names by id, for the inbox."""
     only_known_lead_sources: bool = False
     """Whether other lead sources are refused. Vitec has no call that lists them, so by default any will do."""

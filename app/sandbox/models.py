@@ -1,11 +1,11 @@
 """The bodies Vitec takes, with their limits: tests hold them against tests/vitec-openapi.yaml."""
 
-from app.sandbox.shapes import Choice, Flag, Many, Moment, Number, Shape, Text
+from app.sandbox.shapes import Choice, Flag, Kind, Many, Moment, Number, Shape, Text
 
 _PHONE = Text(17)
 _FIELD_VALUE = Shape({"name": Text(), "value": Text()})
 
-_CONTACT = {
+_CONTACT: dict[str, Kind] = {
     "customerId": Text(40),
     "contactId": Text(40),
     "categoryIds": Many(Text()),

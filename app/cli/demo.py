@@ -1,0 +1,103 @@
+"""The demo: gateway, sandbox and a sample landing page in one process, on three ports of this machine."""
+
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlencode
+
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from app.cli.configuration import Configuration, reread_forms
+from app.cli.process import Gateway, address_of, bind, make_server, run_servers, serve_alone
+from app.intake.attribution import allowed_parameters
+from app.resources import STATIC
+from app.sandbox.app import create_sandbox
+from app.sandbox.config import SandboxLogin
+from app.settings import Settings
+from app.web.rendering import Renderer
+
+CAMPAIGN = "utm_source=google&utm_medium=cpc&utm_campaign=host-i-hornviken"
+
+_DATABASE = "sqlite:///data/demo.db"
+
+
+async def run(port: int) -> None:
+    """`leadgate demo`: the first of three ports is the gateway's. Raises LeadgateError."""
+    listeners = [bind("127.0.0.1", port + place) for place in range(3)]
+    gateway_url, sandbox_url, page_url = (address_of(listener) for listener in listeners)
+    with TemporaryDirectory() as folder:
+        configuration = _configure(Path(folder), sandbox_url=sandbox_url, page_url=page_url)
+    gateway = Gateway.open(configuration)
+    try:
+        await gateway.start_control()
+        servers = [
+            make_server(gateway.create_app()),
+            make_server(create_sandbox()),
+            make_server(_sample_page(gateway_url, sandbox_url, page_url)),
+        ]
+        gateway.start_delivery(when_broken=lambda: None)
+
+        def announce() -> None:
+            print(
+                f"\n  The agency's page   {page_url}/?{CAMPAIGN}"
+                f"\n  Vitec's inbox       {sandbox_url}/"
+                f"\n  The form by itself  {gateway_url}/f/kontakt"
+                "\n\n  Open the first, fill in the form, and watch the lead arrive in the second. Ctrl-C stops.\n",
+                flush=True,
+            )
+
+        await run_servers(list(zip(servers, listeners, strict=True)), gateway, announce=announce)
+    finally:
+        await gateway.close()
+
+
+def _configure(folder: Path, *, sandbox_url: str, page_url: str) -> Configuration:
+    """The demo's own, whatever stands in the environment: nothing of it may reach a real CRM."""
+    path = folder / "demo.toml"
+    text = files("app.cli").joinpath("demo.toml").read_text(encoding="utf-8")
+    path.write_text(text.replace("{page}", page_url), encoding="utf-8")
+    login = SandboxLogin()
+    settings = Settings.model_construct(
+        **{
+            **{name: field.get_default() for name, field in Settings.model_fields.items()},
+            "forms": path,
+            "database_url": _DATABASE,
+            "vitec_base_url": sandbox_url,
+            "vitec_username": login.username,
+            "vitec_password": SecretStr(login.password),
+        }
+    )
+    return Configuration(settings=settings, forms=reread_forms(settings))
+
+
+def _sample_page(gateway_url: str, sandbox_url: str, page_url: str) -> Starlette:
+    renderer = Renderer()
+
+    async def show(request: Request) -> Response:
+        known = allowed_parameters()
+        tracked = [(name, value) for name, value in request.query_params.multi_items() if name in known]
+        query = urlencode(tracked)
+        content = renderer.render_agency(
+            base=gateway_url,
+            inbox=f"{sandbox_url}/",
+            query=query,
+            page_url=f"{page_url}/?{query}" if query else f"{page_url}/",
+        )
+        return Response(content, media_type="text/html")
+
+    return Starlette(routes=[Route("/", show), Mount("/static", StaticFiles(directory=STATIC))])
+
+
+async def run_sandbox(host: str, port: int) -> None:
+    """`leadgate sandbox`: Vitec's stand-in alone, until it is interrupted."""
+    listener = bind(host, port)
+    await serve_alone(
+        make_server(create_sandbox()),
+        listener,
+        announce=lambda: print(f"The sandbox is ready on {address_of(listener)}", flush=True),
+    )

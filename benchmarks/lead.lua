@@ -1,0 +1,35 @@
+-- One lead after another, each from another person, so that none is taken for a repetition.
+local thread_number = 0
+function setup(thread)
+  thread:set("number", thread_number)
+  thread_number = thread_number + 1
+end
+
+local count = 0
+function request()
+  count = count + 1
+  local person = number .. "x" .. count .. "x" .. run
+  local body = '{"firstName":"Anna","lastName":"Bergström","email":"anna.' .. person .. '@example.com",' ..
+    '"phone":"+4670174' .. string.format("%04d", count % 10000) .. '","message":"Hej! Vi funderar på att sälja ' ..
+    'vår lägenhet på Storgatan 12 och undrar när ni kan komma förbi. Hälsningar, Anna",' ..
+    '"pageUrl":"https://agency.example/kontakt?utm_source=google&utm_medium=cpc&gclid=Cj0KCQ",' ..
+    '"language":"sv","marketing":{"referrer":"https://agency.example/kontakt","utmTags":[' ..
+    '{"name":"utm_source","value":"google"},{"name":"utm_medium","value":"cpc"},' ..
+    '{"name":"utm_campaign","value":"host"}]}}'
+  return wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, body)
+end
+
+function init(args)
+  run = args[1] or "0"
+end
+
+local refused = 0
+function response(status)
+  if status ~= 202 then refused = refused + 1 end
+end
+
+function done(summary, latency)
+  io.write(string.format("RESULT %f %f %d\n", summary.requests / summary.duration * 1e6,
+    latency:percentile(99) / 1000, summary.errors.status + summary.errors.connect + summary.errors.read +
+    summary.errors.write + summary.errors.timeout))
+end
