@@ -155,6 +155,30 @@ def test_every_error_is_told_at_once(vitec: httpx.Client) -> None:
     }
 
 
+def test_everything_that_can_be_said_of_a_person_is_kept(vitec: httpx.Client) -> None:
+    values = {
+        "isForeignSocialSecurityNumber": False,
+        "approval": True,
+        "approvalDate": "2026-08-31T11:46:09.65+02:00",
+        "gdprApprovalDate": "2026-08-31T09:46:09Z",
+        "obtainThrough": "Interest",
+        "wishAdvertising": True,
+        "categoryIds": ["K1", "K2"],
+        "coordinate": {"longitud": 18.06, "latitud": 59},
+        "leadScore": 3,
+    }
+    kept = stored(vitec, add_contact(vitec, **values))
+    assert {name: kept[name] for name in values} == values
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
+def test_a_number_that_is_none_is_refused(vitec: httpx.Client, number: str) -> None:
+    content = f'{{"customerId": "M12345", "cellPhone": "1", "coordinate": {{"latitud": {number}}}}}'
+    headers = {"content-type": "application/json"}
+    answer = vitec.post("/Contacts/UpdatePerson", content=content, headers=headers)
+    assert list(answer.json()["modelState"]) == ["person.Coordinate.Latitud"]
+
+
 def test_lengths_are_counted_in_utf_16_units(vitec: httpx.Client) -> None:
     assert add_contact(vitec, firstName="🏠" * 15)
     assert vitec.post("/Contacts/UpdatePerson", json=make_person(firstName="🏠" * 16)).status_code == 400

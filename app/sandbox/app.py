@@ -28,7 +28,7 @@ _POLICY = (
 )
 _PAGE_HEADERS = {
     "content-security-policy": _POLICY,
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with no-referrer a browser sends the page's own forms with Origin: null
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
 }

@@ -3,6 +3,7 @@
 import asyncio
 import html
 import json
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
@@ -111,7 +112,9 @@ def _break_before(fault: Fault, *, accept: str, text: str) -> Response:
             return Response(status_code=302, headers={"location": REDIRECT_TARGET})
         case "400":
             # Validation texts may repeat what was sent: whoever keeps them has to scrub them.
-            reply = refuse_content({"lead.Message": [f"Värdet {text[-_ECHOED:]} är inte giltigt."]}).reply
+            reply = refuse_content(
+                {"lead.Message": [f"Värdet {_quote_message(text)} är inte giltigt."]}
+            ).reply
         case "401":
             reply = refuse_login().reply
         case "403" | "reads_forbidden":
@@ -155,6 +158,11 @@ def _fail(fault: Fault, *, status: int) -> Reply:
 
 def _name(status: int) -> str:
     return HTTPStatus(status).phrase if status in set(HTTPStatus) else "Fel"
+
+
+def _quote_message(text: str) -> str:
+    found = re.search(r"""["<]message["']?(?:>|: ")(.*?)(?:"[,}]|</)""", text, re.IGNORECASE | re.DOTALL)
+    return f"'{found[1][:_ECHOED]}'" if found else "i fältet"
 
 
 def _read_text(request: Request, content: bytes) -> str:

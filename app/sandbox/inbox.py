@@ -17,10 +17,10 @@ from app.sandbox.world import Contact, StoredLead, World
 
 _SHOWN = 100
 _ASSETS = ("sandbox.css", "sandbox.js")
-_TIMES = ((1, "nästa anrop"), (5, "nästa fem anrop"), (None, "alla anrop, tills den tas bort"))
+_TIMES = ((1, "nästa anrop"), (5, "nästa fem anrop"), (None, "alla anrop, tills det tas bort"))
 _GROUPS = (
-    (Moment.BEFORE, "Innan något sparas"),
-    (Moment.AFTER, "Efter att leadet sparats"),
+    (Moment.BEFORE, "Innan något har sparats"),
+    (Moment.AFTER, "När det redan har sparats"),
     (Moment.ALTERS, "Svarar, men annorlunda"),
 )
 _REACHED_BY = ("cellPhone", "telePhone", "workPhone", "otherPhone", "switchPhone")
@@ -91,6 +91,7 @@ class Inbox:
             total=len(leads),
             known=len(contacts),
             faults=self._board.faults,
+            moments=dict(_GROUPS),
             **values,
         )
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from app.sandbox.replies import refuse_content
@@ -98,7 +99,7 @@ def _read(kind: Kind, value: Any, *, path: str, errors: Errors) -> Any:
             return value
         case Flag(), bool():
             return value
-        case Number(whole), int() | float() if not isinstance(value, bool):
+        case Number(whole), int() | float() if not isinstance(value, bool) and -inf < value < inf:
             if whole and not isinstance(value, int):
                 errors.setdefault(path, []).append("Måste vara ett heltal.")
             return value

@@ -1,0 +1,184 @@
+"""A store, a sandbox behind a real socket, and a courier between them, with a clock that a test moves."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from app.delivery.courier import Courier, Terms
+from app.delivery.pace import Pace
+from app.delivery.worker import Worker
+from app.forms.live import LiveForms
+from app.forms.model import Form, Forms, Login, Password
+from app.forms.reader import read_forms
+from app.intake.accept import Acceptor
+from app.intake.definition import Definition
+from app.intake.digests import Digests
+from app.intake.submission import Circumstances, check_submission
+from app.sandbox.config import AGENT, LEAD_SOURCE
+from app.sandbox.faults import FaultOrder
+from app.store.history import load_history
+from app.store.leads import find_status
+from app.store.outbox import claim_next
+from app.store.store import Store
+from app.store.words import Claim, LeadStatus
+from app.vitec.client import VitecClient
+from tests.sandboxes import CUSTOMER, LOGIN, Running
+
+SCHEDULE = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
+
+ANNA = {
+    "firstName": "Anna",
+    "lastName": "Bergström",
+    "email": "anna@example.com",
+    "phone": "070-174 06 05",
+    "message": "Vi vill sälja.",
+    "utm_source": "google",
+    "pageUrl": "https://agency.example/salja",
+}
+
+
+def make_login(base_url: str, **changes: Any) -> Login:
+    return Login(
+        **{
+            "name": "default",
+            "username": LOGIN[0],
+            "password": Password(value=LOGIN[1]),
+            "base_url": base_url,
+            **changes,
+        }
+    )
+
+
+def make_forms(folder: Path, login: Login | None, text: str = "") -> Forms:
+    path = folder / "forms.toml"
+    path.write_text(
+        text
+        or f"""
+        [forms.kontakt]
+        customer_id = "{CUSTOMER}"
+        assigned_to_id = "{AGENT}"
+        lead_source_id = "{LEAD_SOURCE}"
+        """,
+        encoding="utf-8",
+    )
+    return read_forms(path, default_login=login, environ={})
+
+
+@dataclass(slots=True, kw_only=True)
+class Rig:
+    store: Store
+    sandbox: Running
+    forms: LiveForms
+    courier: Courier
+    moment: datetime
+    _serial: int = field(default=0)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def pass_time(self, **duration: float) -> None:
+        self.moment += timedelta(**duration)
+
+    def form(self, name: str = "kontakt") -> Form:
+        form = self.forms.find(name)
+        assert form is not None
+        return form
+
+    async def submit(self, form: str = "kontakt", **changes: Any) -> str:
+        """A new lead's id."""
+        self._serial += 1
+        found = self.form(form)
+        enquiry = check_submission(
+            {**ANNA, **changes},
+            Definition(found),
+            self.forms.current,
+            circumstances=Circumstances(now=self.moment),
+        )
+        acceptor = Acceptor(self.store, Digests(b"0" * 32))
+        kept = await acceptor.accept(enquiry, found, self.forms.current, now=self.moment)
+        return kept.lead_id
+
+    async def claim(self) -> Claim | None:
+        leased_until = self.moment + self.courier.terms.lease
+        return await self.store.write(partial(claim_next, now=self.moment, leased_until=leased_until))
+
+    async def turn(self) -> bool:
+        """One lead's turn, if one is due."""
+        claim = await self.claim()
+        if claim is not None:
+            await self.courier.deliver(claim)
+        return claim is not None
+
+    async def status(self, lead_id: str) -> LeadStatus:
+        found = await self.store.read(partial(find_status, lead_id=lead_id))
+        assert found is not None
+        return found
+
+    async def history(self, lead_id: str) -> list[dict[str, Any]]:
+        return await self.store.read(partial(load_history, lead_id=lead_id))
+
+    def fault(self, name: str, **order: Any) -> None:
+        self.sandbox.app.state.board.set([FaultOrder.model_validate({"name": name, **order})])
+
+    def clear_faults(self) -> None:
+        self.sandbox.app.state.board.clear()
+
+    @property
+    def vitec_leads(self) -> Sequence[Any]:
+        return list(self.sandbox.app.state.world.leads)
+
+    @property
+    def vitec_contacts(self) -> Sequence[Any]:
+        return list(self.sandbox.app.state.world.contacts)
+
+    def calls(self, operation: str | None = None) -> int:
+        calls = self.sandbox.app.state.world.calls
+        return sum(1 for call in calls if operation in {None, call.operation})
+
+    def worker(self, *, concurrency: int = 3) -> Worker:
+        return Worker(self.store, self.courier, concurrency=concurrency, now=self.now)
+
+
+@asynccontextmanager
+async def open_rig(
+    folder: Path,
+    sandbox: Running,
+    *,
+    timeout: float = 2.0,
+    wire_format: Any = "json",
+    text: str = "",
+    base_url: str | None = None,
+) -> AsyncIterator[Rig]:
+    sandbox.app.state.world.reset()
+    sandbox.app.state.board.clear()
+    store = Store(folder / "leadgate.db")
+    store.open()
+    client = VitecClient(timeout=timedelta(seconds=timeout), wire_format=wire_format)
+    forms = LiveForms(make_forms(folder, make_login(base_url or sandbox.url), text))
+    courier = Courier(
+        store=store,
+        forms=forms,
+        client=client,
+        pace=Pace(1000),
+        terms=Terms(timeout=timedelta(seconds=timeout), schedule=SCHEDULE),
+        digest_password=Digests(b"0" * 32).of_password,
+        now=lambda: rig.moment,
+        random=Random(7),
+    )
+    rig = Rig(
+        store=store,
+        sandbox=sandbox,
+        forms=forms,
+        courier=courier,
+        moment=datetime(2026, 9, 1, 8, 0, tzinfo=UTC),
+    )
+    try:
+        yield rig
+    finally:
+        await client.aclose()
+        store.close()

@@ -1,0 +1,195 @@
+"""One lead's way to Vitec, against the sandbox behind a real socket."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.lead import LeadState
+from app.store.gates import list_gates, probe_now
+from tests.deliveries import Rig, make_forms, make_login, open_rig
+from tests.sandboxes import CUSTOMER, Running, run_sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Running]:
+    with run_sandbox() as running:
+        yield running
+
+
+@pytest.mark.parametrize("wire_format", ["json", "xml"])
+async def test_a_lead_arrives_with_its_campaign(tmp_path: Path, sandbox: Running, wire_format: str) -> None:
+    async with open_rig(tmp_path, sandbox, wire_format=wire_format) as rig:
+        lead_id = await rig.submit()
+        assert await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+        [lead] = rig.vitec_leads
+        tags = dict(lead.utm_tags)
+        assert tags == {"utm_source": "google", "leadgate": lead_id}
+        assert lead.referrer == "https://agency.example/salja"
+        assert "Vi vill sälja." in lead.message
+        assert not await rig.turn()
+
+
+async def test_the_history_tells_every_step(tmp_path: Path, sandbox: Running) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        lead_id = await rig.submit()
+        await rig.turn()
+        history = await rig.history(lead_id)
+        assert [entry["kind"] for entry in history] == [
+            "received",
+            "frozen",
+            "attempt_contact",
+            "attempt_create",
+        ]
+        assert [entry["outcome"] for entry in history[2:]] == ["done", "done"]
+
+
+async def test_nothing_sent_is_tried_again_by_schedule(tmp_path: Path, sandbox: Running) -> None:
+    async with open_rig(tmp_path, sandbox, base_url="http://127.0.0.1:9") as rig:
+        lead_id = await rig.submit()
+        await rig.turn()
+        assert (await rig.history(lead_id))[-1]["outcome"] == "not_sent"
+        assert not await rig.turn()
+        rig.forms.current = make_forms(tmp_path, make_login(sandbox.url))
+        rig.pass_time(seconds=5)
+        assert await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+
+
+async def test_too_many_requests_waits_as_long_as_it_is_told(tmp_path: Path, sandbox: Running) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        rig.fault("429", times=1, retry_after="600")
+        lead_id = await rig.submit()
+        await rig.turn()
+        rig.pass_time(seconds=599)
+        assert not await rig.turn()
+        rig.pass_time(seconds=2)
+        assert await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+        assert len(rig.vitec_leads) == 1
+
+
+async def test_a_refused_lead_is_held_with_the_refusal_and_can_be_mended(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        rig.fault("400", times=1)
+        lead_id = await rig.submit()
+        await rig.turn()
+        status = await rig.status(lead_id)
+        assert status.state is LeadState.HELD
+        assert status.reason is not None
+        assert status.reason.startswith("refused by Vitec (400)")
+        rig.pass_time(days=1)
+        assert not await rig.turn()
+
+
+async def test_a_refused_contact_is_held(tmp_path: Path, sandbox: Running) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        rig.fault("400", operation="updatePerson")
+        lead_id = await rig.submit()
+        await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.HELD
+        assert rig.calls("createLead") == 0
+
+
+@pytest.mark.parametrize(("fault", "status"), [("401", 401), ("403", 403), ("404", 404)])
+@pytest.mark.parametrize("operation", ["updatePerson", "createLead"])
+async def test_a_closed_gate_keeps_leads_waiting_and_costs_no_try(
+    tmp_path: Path, sandbox: Running, fault: str, status: int, operation: str
+) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        rig.fault(fault, operation=operation)
+        first = await rig.submit()
+        second = await rig.submit(email="bo@example.com", phone="070-174 06 06")
+        while await rig.turn():
+            pass
+        assert rig.calls(operation) == 1
+        [gate] = await rig.store.read(list_gates)
+        assert gate.status == status
+        assert gate.key.customer_id == CUSTOMER
+        assert (await rig.status(first)).state is LeadState.PENDING
+        rig.clear_faults()
+        await rig.store.write(lambda connection: probe_now(connection, now=rig.now()))
+        while await rig.turn():
+            pass
+        assert (await rig.status(first)).state is LeadState.DELIVERED
+        assert (await rig.status(second)).state is LeadState.DELIVERED
+        assert await rig.store.read(list_gates) == []
+
+
+async def test_probes_of_a_refused_password_come_ever_more_rarely(tmp_path: Path, sandbox: Running) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        rig.fault("401", operation="updatePerson")
+        await rig.submit()
+        waits = []
+        for _ in range(4):
+            assert await rig.turn()
+            [gate] = await rig.store.read(list_gates)
+            waits.append(gate.probe_at - rig.now())
+            rig.moment = gate.probe_at
+        assert waits == [timedelta(minutes=5), timedelta(hours=1), timedelta(days=1), timedelta(days=1)]
+
+
+async def test_another_customer_is_not_behind_a_closed_gate(tmp_path: Path, sandbox: Running) -> None:
+    text = """
+    [defaults]
+    assigned_to_id = "HAN0B5E2D7C41A84F0E9C6D3A1F72E85B90"
+    lead_source_id = "LKA3F7A90C1E58B4D26A0479BD1C6E2F835"
+    [forms.kontakt]
+    customer_id = "M12345"
+    [forms.solviken]
+    customer_id = "M30011"
+    assigned_to_id = "HAN95D3E0B8726F4A1C8E41B7D60F2C9A53"
+    """
+    async with open_rig(tmp_path, sandbox, text=text) as rig:
+        rig.fault("403", operation="updatePerson", match="M12345")
+        stuck = await rig.submit()
+        free = await rig.submit("solviken")
+        while await rig.turn():
+            pass
+        assert (await rig.status(stuck)).state is LeadState.PENDING
+        assert (await rig.status(free)).state is LeadState.DELIVERED
+
+
+async def test_a_lead_of_a_form_that_is_gone_is_held(tmp_path: Path, sandbox: Running) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        lead_id = await rig.submit()
+        rig.forms.current = make_forms(
+            tmp_path,
+            make_login(sandbox.url),
+            '[forms.annat]\ncustomer_id = "M1"\nassigned_to_id = "H"\nlead_source_id = "L"\n',
+        )
+        await rig.turn()
+        status = await rig.status(lead_id)
+        assert status.state is LeadState.HELD
+        assert status.reason == "the forms file has no form 'kontakt' any more"
+
+
+async def _deliver_twice(rig: Rig) -> list[str]:
+    first = await rig.submit()
+    second = await rig.submit(message="Något annat")
+    assert await rig.claim() is not None
+    assert await rig.claim() is None
+    return [first, second]
+
+
+async def test_two_leads_of_one_person_are_never_under_way_at_once(tmp_path: Path, sandbox: Running) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        await _deliver_twice(rig)
+
+
+async def test_the_contact_call_is_repeated_byte_for_byte(tmp_path: Path, sandbox: Running) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        rig.fault("drop_after", operation="updatePerson", times=1)
+        lead_id = await rig.submit()
+        await rig.turn()
+        assert (await rig.history(lead_id))[-1]["outcome"] == "unknown"
+        rig.pass_time(seconds=5)
+        await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+        assert len(rig.vitec_contacts) == 1
