@@ -1,15 +1,25 @@
 """Ids and references: a time-ordered id nobody guesses, and ten characters a person can read out."""
 
 import os
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 
 # Crockford's base 32: no I, L, O or U, so that nothing read out over a telephone looks like something else.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ = {character: value for value, character in enumerate(ALPHABET)} | {"O": 0, "I": 1, "L": 1}
-_REFERENCE_EPOCH_MS = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp() * 1000)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HYPHENS = re.compile("[\\s\u2010-\u2015-]+")
 _COUNTER_BITS = 10
 _COUNTER_MASK = (1 << _COUNTER_BITS) - 1
+
+
+def _count_milliseconds(moment: datetime) -> int:
+    """Since 1970, exactly: a float of seconds may be a millisecond short. Never before 1970."""
+    return max(0, (moment - _EPOCH) // timedelta(milliseconds=1))
+
+
+_REFERENCE_EPOCH_MS = _count_milliseconds(datetime(2024, 1, 1, tzinfo=UTC))
 
 
 class _Randomness:
@@ -40,7 +50,7 @@ class IdentitySource:
 
     def new_id(self, now: datetime) -> str:
         with self._lock:
-            self._advance(int(now.timestamp() * 1000))
+            self._advance(_count_milliseconds(now))
             high = (self._last_ms << 16) | (0x7 << 12) | (self._counter << 2) | (self._random.take(1) & 0b11)
             low = (0b10 << 62) | (self._random.take(8) & ((1 << 62) - 1))
         digits = f"{high:016x}{low:016x}"
@@ -72,7 +82,7 @@ def write_reference(reference: str) -> str:
 
 def read_reference(text: str) -> str | None:
     """A reference as somebody typed it, hyphens and look-alikes forgiven; None when it is none."""
-    characters = text.strip().upper().replace("-", "").replace(" ", "")
+    characters = _HYPHENS.sub("", text).upper()
     if len(characters) != 10 or any(character not in _READ for character in characters):
         return None
     return "".join(ALPHABET[_READ[character]] for character in characters)
@@ -80,11 +90,10 @@ def read_reference(text: str) -> str | None:
 
 def earliest_id(moment: datetime) -> str:
     """An id not later than any made at that moment: the lower end of a range by time."""
-    milliseconds = max(0, int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)))
-    digits = f"{milliseconds:012x}"
+    digits = f"{_count_milliseconds(moment):012x}"
     return f"{digits[:8]}-{digits[8:12]}-7000-8000-000000000000"
 
 
 def made_at(lead_id: str) -> datetime:
     """The millisecond an id was made."""
-    return datetime.fromtimestamp(int(lead_id[:8] + lead_id[9:13], 16) / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=int(lead_id[:8] + lead_id[9:13], 16))

@@ -149,7 +149,7 @@ async def open_rig(
     folder: Path,
     sandbox: Running,
     *,
-    timeout: float = 2.0,
+    deadline: float = 2.0,
     wire_format: Any = "json",
     text: str = "",
     base_url: str | None = None,
@@ -158,14 +158,14 @@ async def open_rig(
     sandbox.app.state.board.clear()
     store = Store(folder / "leadgate.db")
     store.open()
-    client = VitecClient(timeout=timedelta(seconds=timeout), wire_format=wire_format)
+    client = VitecClient(timeout=timedelta(seconds=deadline), wire_format=wire_format)
     forms = LiveForms(make_forms(folder, make_login(base_url or sandbox.url), text))
     courier = Courier(
         store=store,
         forms=forms,
         client=client,
         pace=Pace(1000),
-        terms=Terms(timeout=timedelta(seconds=timeout), schedule=SCHEDULE),
+        terms=Terms(timeout=timedelta(seconds=deadline), schedule=SCHEDULE),
         digest_password=Digests(b"0" * 32).of_password,
         now=lambda: rig.moment,
         random=Random(7),

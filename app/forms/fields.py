@@ -2,16 +2,12 @@
 
 import re
 
+from app.forms.campaign import allowed_parameters
 from app.forms.layers import Layers, number_fields
 from app.forms.model import BUILT_IN_FIELDS, RESERVED_NAMES, Consent, Field, FieldType, Option
 from app.forms.presets import load
 from app.forms.shape import FieldShape, Raw
 from app.forms.texts import resolve_text
-
-CAMPAIGN_PARAMETERS = frozenset(
-    {"gclid", "gbraid", "wbraid", "dclid", "msclkid", "fbclid", "ttclid", "li_fat_id", "twclid"}
-)
-"""Taken from a lead's top level beside everything that begins with `utm_`."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _CHOICES = frozenset({FieldType.SELECT, FieldType.RADIO})
@@ -57,7 +53,7 @@ def _find_fault(name: str, seen: set[str], *, parameters: list[str]) -> str | No
     if name in RESERVED_NAMES and name not in BUILT_IN_FIELDS:
         return f"{name} is reserved for what every lead has; choose another name"
     lower = name.lower()
-    if lower.startswith("utm_") or lower in CAMPAIGN_PARAMETERS or lower in parameters:
+    if lower.startswith("utm_") or lower in allowed_parameters(parameters):
         return f"{name} is captured by itself as a campaign parameter; take the field out"
     halves = {"firstName", "lastName"}
     if ("name" in seen and name in halves) or (name == "name" and seen & halves):

@@ -1,6 +1,6 @@
 """Keeps an enquiry: its fingerprints, its first state, its place in the outbox."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +53,7 @@ class Acceptor:
         """What "the same again" means: the person, the words and the boxes, not where they came from."""
         contact = enquiry.contact
         content = [
-            [getattr(contact, name) for name in contact.__slots__],
+            astuple(replace(contact, email=(contact.email or "").casefold())),
             enquiry.message,
             [[answer.name, answer.value] for answer in enquiry.answers],
             [consent.name for consent in enquiry.consents if consent.given],

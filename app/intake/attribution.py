@@ -4,36 +4,24 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
+from app.forms.campaign import LANDING_REFERRER, allowed_parameters
+from app.intake.addresses import clean_address, host_of, query_of, split_address
 from app.intake.text import clean_line
 from app.lead import Marketing, Note, UtmTag
 
-UTM_PARAMETERS = (
-    "utm_source",
-    "utm_medium",
-    "utm_campaign",
-    "utm_term",
-    "utm_content",
-    "utm_id",
-    "utm_source_platform",
-    "utm_creative_format",
-    "utm_marketing_tactic",
-)
-CLICK_IDS = ("gclid", "gbraid", "wbraid", "dclid", "msclkid", "fbclid", "ttclid", "li_fat_id", "twclid")
-LANDING_REFERRER = "landing_referrer"
-_USUAL = (*UTM_PARAMETERS, *CLICK_IDS)
+__all__ = ["LANDING_REFERRER", "Attribution", "Sources", "allowed_parameters", "attribute"]
 
 MAX_VALUE = 256
-MAX_ADDRESS = 2048
+"""Characters of a parameter's value."""
 
 # The pages a visitor passes through on the way back are nobody's campaign.
 _PASSED_THROUGH = re.compile(
-    r"(^|\.)(accounts\.google|appleid\.apple|login\.microsoftonline|login\.live|bankid|freja|criipto|signicat"
-    r"|klarna|paypal|stripe|swish|adyen|nets|trustly|auth0|okta)\.[a-z.]+$"
+    r"(^|\.)(accounts\.google|appleid\.apple|login\.microsoftonline|login\.live|bankid|freja|frejaeid|criipto"
+    r"|signicat|klarna|paypal|stripe|swish|adyen|nets|trustly|auth0|okta)\.[a-z]{2,3}(\.[a-z]{2})?$"
 )
-_EMAIL_LIKE = re.compile(r"[^\s/?&=@:;,]{1,64}(?:@|%40)[^\s/?&=@:;,]{1,255}", re.IGNORECASE)
-_MASK = "***"
+
+Pairs = Iterable[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +47,6 @@ class Attribution:
     notes: tuple[Note, ...] = ()
 
 
-def allowed_parameters(extra: Iterable[str] = ()) -> tuple[str, ...]:
-    """The names that are captured, in the order in which they are sent; a form may add its own."""
-    last_touch = (*_USUAL, *extra, LANDING_REFERRER)
-    return (*last_touch, *(f"first_{name}" for name in last_touch))
-
-
 def attribute(
     sources: Sources, *, parameters: Sequence[str], own_hosts: frozenset[str] = frozenset()
 ) -> Attribution:
@@ -73,29 +55,32 @@ def attribute(
     `parameters` are the allowed names, lower-case; `own_hosts` are no referrers.
     """
     notes: list[Note] = []
+    allowed = frozenset(parameters)
+    # Where a visitor came from has addresses of its own, which are captured as tags and cleaned there.
+    kept = allowed - {LANDING_REFERRER, f"first_{LANDING_REFERRER}"}
     body = _read_marketing(sources.marketing, notes)
-    page = _read_address(sources.page_url, parameters)
-    if sources.page_url is not None and page is None:
-        notes.append(Note(code="page_url_dropped", detail="no http address"))
-    referrer = _read_address(body.get("referrer"), parameters)
-    if body.get("referrer") is not None and referrer is None:
-        notes.append(Note(code="referrer_dropped", detail="no http address"))
-    tags = _choose_tags(
-        [
-            _read_tags(body.get("utmTags"), notes, parameters),
-            _read_fields(sources.fields),
-            sources.query,
-            _query_of(sources.page_url),
-            _query_of(body.get("referrer")),
-            _query_of(sources.referer),
-        ],
-        parameters,
+    page = _read_address(sources.page_url, kept, notes, code="page_url_dropped")
+    referrer = _read_address(body.get("referrer"), kept, notes, code="referrer_dropped")
+    places = (
+        _read_tags(body.get("utmTags"), allowed, notes),
+        _read_fields(sources.fields, notes),
+        sources.query,
+        query_of(sources.page_url),
+        query_of(body.get("referrer")),
+        query_of(sources.referer),
     )
-    own = own_hosts | {urlsplit(address).hostname or "" for address in (page, referrer) if address}
-    tags = [tag for tag in (_clean_tag(tag, parameters, own) for tag in tags) if tag]
-    shown_on = referrer or page or _read_address(sources.referer, parameters)
+    own = {_bare(host) for host in own_hosts}
+    own |= {_bare(host) for address in (page, referrer) if (host := _host(address))}
+    chosen = _choose(places, allowed, kept, own)
     return Attribution(
-        marketing=Marketing(referrer=shown_on, utm_tags=tuple(tags)), page_url=page, notes=tuple(notes)
+        marketing=Marketing(
+            referrer=referrer or page or clean_address(sources.referer, keep=kept),
+            utm_tags=tuple(
+                UtmTag(name=name, value=chosen[name]) for name in dict.fromkeys(parameters) if name in chosen
+            ),
+        ),
+        page_url=page,
+        notes=tuple(notes),
     )
 
 
@@ -113,72 +98,73 @@ def _read_marketing(value: Any, notes: list[Note]) -> Mapping[str, Any]:
     return value
 
 
-def _read_tags(value: Any, notes: list[Note], parameters: Sequence[str]) -> list[tuple[str, str]]:
-    rows = value if isinstance(value, list) else []
-    if value is not None and not isinstance(value, list):
+def _read_address(value: Any, kept: frozenset[str], notes: list[Note], *, code: str) -> str | None:
+    if value is None or (isinstance(value, str) and not clean_line(value)):
+        return None
+    address = clean_address(value, keep=kept)
+    if address is None:
+        notes.append(Note(code=code, detail="no http address"))
+    return address
+
+
+def _read_tags(value: Any, allowed: frozenset[str], notes: list[Note]) -> list[tuple[str, str]]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
         notes.append(Note(code="utm_tags_dropped", detail="no list"))
+        return []
     found = []
-    for row in rows:
+    for row in value:
         name, text = (row.get("name"), row.get("value")) if isinstance(row, dict) else (None, None)
-        if isinstance(name, str) and isinstance(text, str) and name.strip().lower() in parameters:
+        if isinstance(name, str) and isinstance(text, str) and name.strip().lower() in allowed:
             found.append((name.strip(), text))
-    if len(found) < len(rows):
-        notes.append(
-            Note(code="utm_tags_dropped", detail=f"{len(rows) - len(found)} of {len(rows)} not usable")
-        )
+    if len(found) < len(value):
+        lost = len(value) - len(found)
+        notes.append(Note(code="utm_tags_dropped", detail=f"{lost} of {len(value)} not usable"))
     return found
 
 
-def _read_fields(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in fields.items() if isinstance(value, str)]
+def _read_fields(fields: Mapping[str, Any], notes: list[Note]) -> list[tuple[str, str]]:
+    given = [(name, value) for name, value in fields.items() if value is not None]
+    found = [(name, value) for name, value in given if isinstance(value, str)]
+    if len(found) < len(given):
+        notes.append(Note(code="parameters_dropped", detail=f"{len(given) - len(found)} no text"))
+    return found
 
 
-def _choose_tags(places: Sequence[Sequence[tuple[str, str]]], parameters: Sequence[str]) -> list[UtmTag]:
+def _choose(
+    places: Sequence[Pairs], allowed: frozenset[str], kept: frozenset[str], own: set[str]
+) -> dict[str, str]:
+    """By name the last usable value of the most trusted place that has one."""
     chosen: dict[str, str] = {}
     for place in reversed(places):
-        for name, value in place:
-            name = name.lower()  # noqa: PLW2901 - names compare lower-case
-            if name in parameters and value.strip():
-                chosen[name] = value
-    return [UtmTag(name=name, value=chosen[name]) for name in parameters if name in chosen]
+        for name, raw in place:
+            lower = name.lower()
+            if lower not in allowed:
+                continue
+            value = _clean_value(raw) if lower in kept else _clean_referrer(raw, kept, own)
+            if value:
+                chosen[lower] = value
+    return chosen
 
 
-def _clean_tag(tag: UtmTag, parameters: Sequence[str], own_hosts: frozenset[str] | set[str]) -> UtmTag | None:
-    if tag.name.removeprefix("first_") == LANDING_REFERRER:
-        address = _read_address(tag.value, parameters)
-        host = (urlsplit(address).hostname or "") if address else ""
-        if address is None or host in own_hosts or _PASSED_THROUGH.search(host):
-            return None
-        return UtmTag(name=tag.name, value=address)
-    value = clean_line(tag.value)[:MAX_VALUE]
-    return UtmTag(name=tag.name, value=value) if value else None
+def _clean_value(raw: str) -> str:
+    return clean_line(raw)[:MAX_VALUE].rstrip()
 
 
-def _query_of(address: Any) -> list[tuple[str, str]]:
-    parts = _split(address)
-    return parse_qsl(parts.query, max_num_fields=None) if parts else []
-
-
-def _split(address: Any) -> SplitResult | None:
-    if not isinstance(address, str):
+def _clean_referrer(raw: str, kept: frozenset[str], own: set[str]) -> str | None:
+    """None for a page of our own, or one that a visitor only passes through."""
+    address = clean_address(raw, keep=kept)
+    host = _host(address)
+    if host is None or _bare(host) in own or _PASSED_THROUGH.search(_bare(host)):
         return None
-    try:
-        parts = urlsplit(clean_line(address))
-        _ = parts.port  # raises for one that is no number
-    except ValueError:
-        return None
-    return parts if parts.scheme in {"http", "https"} and parts.hostname else None
+    return address
 
 
-def _read_address(address: Any, parameters: Sequence[str]) -> str | None:
-    """An http address with only the allowed parameters: the rest of a query may be somebody's token."""
-    parts = _split(address)
-    if parts is None:
-        return None
-    kept = [(name, value) for name, value in parse_qsl(parts.query) if name.lower() in parameters]
-    path = _EMAIL_LIKE.sub(_MASK, quote(parts.path, safe="/%:@!$&'()*+,;=~-._"))
-    host = parts.netloc.rpartition("@")[2].lower()
-    base = f"{parts.scheme}://{host}{path}"[:MAX_ADDRESS]
-    query = _EMAIL_LIKE.sub(_MASK, urlencode(kept))
-    full = f"{base}?{query}" if query else base
-    return full if len(full) <= MAX_ADDRESS else base
+def _host(address: str | None) -> str | None:
+    parts = split_address(address)
+    return host_of(parts) if parts else None
+
+
+def _bare(host: str) -> str:
+    return host.lower().removeprefix("www.").rstrip(".")

@@ -1,7 +1,9 @@
 """A form's fields as one pydantic type: the single definition behind the page and the API."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import (
@@ -16,40 +18,25 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
-from app.forms.model import Field, FieldType, Form
-from app.intake.attribution import allowed_parameters
+from app.forms.campaign import allowed_parameters
+from app.forms.model import BUILT_IN_FIELDS, RESERVED_NAMES, Field, FieldType, Form
+from app.forms.presets import load
+from app.intake.notice import read_moment
 from app.intake.people import parse_email, parse_postcode
+from app.intake.refusal import Problem
 from app.intake.text import clean_line, clean_text
 
 Values = dict[str, Any]
 
-# Accepted by every form's API; a form that shows one decides its length and whether it is required.
-_BUILT_INS: Mapping[str, tuple[FieldType, int]] = {
-    "firstName": (FieldType.TEXT, 100),
-    "lastName": (FieldType.TEXT, 100),
-    "name": (FieldType.TEXT, 200),
-    "email": (FieldType.EMAIL, 254),
-    "phone": (FieldType.TEL, 40),
-    "message": (FieldType.TEXTAREA, 5000),
-    "streetAddress": (FieldType.TEXT, 200),
-    "zipCode": (FieldType.POSTCODE, 15),
-    "city": (FieldType.TEXT, 100),
-    "companyName": (FieldType.TEXT, 200),
-    "corporateNumber": (FieldType.TEXT, 20),
-}
 # Whatever they are, they never refuse a lead: read leniently, and dropped with a note.
 _CONTEXT = ("receiver", "pageUrl", "language", "marketing")
-
-_CODES = {"extra_forbidden": "unknown_field", "missing": "required"}
-
-
-class Problem:
-    """A field's error before it has words: its dotted name, code, and limit where there is one."""
-
-    __slots__ = ("code", "field", "limit")
-
-    def __init__(self, field: str, code: str, limit: int | None = None) -> None:
-        self.field, self.code, self.limit = field, code, limit
+_MOST_UNKNOWN = 50  # a body of 64 KiB has room for thousands, and no developer reads as many
+_CODES = {"extra_forbidden": "unknown_field"}
+_GROUP_CODES = {"notice": "invalid_notice", "consents": "invalid_consent"}
+_OWN_CODES = frozenset(
+    ("too_long", "invalid_email", "invalid_postcode", "invalid_number", "invalid_option", "invalid_notice")
+)
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
 
 
 class Definition:
@@ -57,26 +44,29 @@ class Definition:
 
     def __init__(self, form: Form) -> None:
         self.form = form
-        self.parameters = allowed_parameters(form.parameters)
-        self.parameter_names = frozenset(self.parameters)
         self.fields: dict[str, Field] = {field.name: field for field in form.fields}
+        self._known = RESERVED_NAMES | self.fields.keys()
+        taken = {name.lower() for name in self._known}
+        # A field goes before a parameter of its name.
+        self.parameters = tuple(name for name in allowed_parameters(form.parameters) if name not in taken)
+        self.parameter_names = frozenset(self.parameters)
         self._adapter: TypeAdapter[Values] = TypeAdapter(_build_type(form, self.fields))
 
     def check(self, raw: Mapping[str, Any]) -> tuple[Values, list[Problem]]:
-        """The cleaned values that were given, blanks left out, and every problem at once."""
-        problems: list[Problem] = []
+        """The cleaned values that are right, blanks left out, and every problem at once."""
+        known = {name: value for name, value in raw.items() if name in self._known}
+        unknown = [name for name in raw if name not in self._known]
+        problems = [Problem(clean_line(name), "unknown_field") for name in unknown[:_MOST_UNKNOWN]]
+        failed: set[str] = set()
         try:
-            values = {
-                name: value for name, value in self._adapter.validate_python(raw).items() if value is not None
-            }
+            values = self._adapter.validate_python(known)
         except ValidationError as error:
-            problems = [_read_problem(one) for one in error.errors(include_url=False, include_input=False)]
-            failed = {problem.field for problem in problems}
-            values = {
-                name: value for name, value in raw.items() if name not in failed and not _is_blank(value)
-            }
-        problems += self._find_missing(values, {problem.field for problem in problems})
-        return values, problems
+            wrong = [_read_problem(one) for one in error.errors(include_url=False, include_input=False)]
+            failed = {problem.field.partition(".")[0] for problem in wrong}
+            right = {name: value for name, value in known.items() if name not in failed}
+            values = self._adapter.validate_python(right)
+            problems = wrong + problems
+        return values, problems + self._find_missing(values, failed)
 
     def _find_missing(self, values: Values, failed: set[str]) -> list[Problem]:
         missing = [
@@ -86,7 +76,8 @@ class Definition:
         ]
         reached = values.keys() | failed | {problem.field for problem in missing}
         if not reached & {"email", "phone"}:
-            missing.append(Problem("email", "email_or_phone_required"))
+            shown = "phone" if "phone" in self.fields and "email" not in self.fields else "email"
+            missing.append(Problem(shown, "email_or_phone_required"))
         return missing
 
 
@@ -104,73 +95,79 @@ def _is_given(field: Field, values: Values, failed: set[str]) -> bool:
     return bool((values.keys() | failed) & _ALTERNATIVES.get(field.name, {field.name}))
 
 
-def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not clean_text(value))
-
-
 def _read_problem(error: ErrorDetails) -> Problem:
+    # A key that is no clean text would break the answer it is named in.
+    path = [clean_line(str(part)) for part in error["loc"]]
     code = error["type"]
-    known = _CODES.get(code) or (code if code in _OWN_CODES else "invalid_type")
-    field = ".".join(str(part) for part in error["loc"])
-    if known == "invalid_type" and field.startswith("notice"):
-        known = "invalid_notice"
-    if known == "invalid_type" and field.startswith("consents"):
-        known = "invalid_consent"
-    return Problem(field, known, (error.get("ctx") or {}).get("limit"))
+    if code not in _OWN_CODES:
+        code = _CODES.get(code) or _GROUP_CODES.get(path[0], "invalid_type")
+    return Problem(".".join(path), code, (error.get("ctx") or {}).get("limit"))
 
 
-_OWN_CODES = frozenset(
-    ("too_long", "invalid_email", "invalid_postcode", "invalid_number", "invalid_option", "invalid_notice")
-)
+@cache
+def _built_ins() -> Mapping[str, tuple[FieldType, int]]:
+    """Accepted by every form's API; a form that shows one decides its length and whether it is required."""
+    table = load("builtin")
+    return {name: (FieldType(table[name]["type"]), table[name]["max_length"]) for name in BUILT_IN_FIELDS}
 
 
 def _build_type(form: Form, fields: Mapping[str, Field]) -> Any:
-    items: dict[str, Any] = {
-        name: _annotate(kind, limit) for name, (kind, limit) in _BUILT_INS.items() if name not in fields
-    }
-    for field in fields.values():
-        items[field.name] = _annotate_field(field)
-    flags = {consent.name: Annotated[bool, Strict()] for consent in form.consents}
-    items["consents"] = _typed_dict("Consents", flags) | None
-    items["notice"] = _typed_dict("Notice", {"version": _text(200), "shownAt": _text(40)}) | None
-    items |= dict.fromkeys(_CONTEXT, Any)
-    return _typed_dict("Submission", items)
+    items = {name: _annotate(kind, limit) for name, (kind, limit) in _built_ins().items()}
+    items |= {field.name: _annotate_field(field) for field in fields.values()}
+    flags = {consent.name: Annotated[bool, Strict()] | None for consent in form.consents}
+    items["consents"] = _table("Consents", flags) | None
+    items["notice"] = _table("Notice", {"version": _text(200), "shownAt": _text(40, _check_moment)}) | None
+    items |= dict.fromkeys(_CONTEXT, Annotated[Any, AfterValidator(_drop_blank)])
+    return _table("Submission", items)
 
 
-def _typed_dict(name: str, items: Mapping[str, Any]) -> Any:
+def _table(name: str, items: Mapping[str, Any]) -> Any:
     make: Any = TypedDict  # the form decides the names at run time, where a type checker cannot follow
-    return with_config(ConfigDict(extra="forbid"))(make(name, dict(items), total=False))
+    shape = with_config(ConfigDict(extra="forbid"))(make(name, dict(items), total=False))
+    return Annotated[shape, AfterValidator(_leave_out_blanks)]
+
+
+def _leave_out_blanks(values: Values) -> Values:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _drop_blank(value: Any) -> Any:
+    return None if isinstance(value, str) and not clean_line(value) else value
 
 
 def _annotate_field(field: Field) -> Any:
     if field.type in {FieldType.SELECT, FieldType.RADIO}:
-        return _text(200, _one_of({option.value for option in field.options})) | None
-    return _annotate(field.type, field.max_length)
+        return _text(None, _one_of(field))
+    # What a visitor cannot see she cannot shorten either: it is cut afterwards.
+    return _annotate(field.type, None if field.type is FieldType.HIDDEN else field.max_length)
 
 
-def _annotate(kind: FieldType, limit: int) -> Any:
+def _annotate(kind: FieldType, limit: int | None) -> Any:
     if kind is FieldType.CHECKBOX:
         return Annotated[bool, Strict()] | None
     if kind is FieldType.NUMBER:
-        return Annotated[str | None, BeforeValidator(_read_number)]
+        return Annotated[_text(limit, _check_number), BeforeValidator(_write_number)]
     if kind is FieldType.TEXTAREA:
-        return _text(limit, clean=clean_text) | None
+        return _text(limit, clean=clean_text)
     parsers = {FieldType.EMAIL: _check_email, FieldType.POSTCODE: _check_postcode}
-    return _text(limit, parsers.get(kind)) | None
+    return _text(limit, parsers.get(kind))
 
 
 def _text(
-    limit: int, parse: Callable[[str], str] | None = None, *, clean: Callable[[str], str] = clean_line
+    limit: int | None,
+    parse: Callable[[str], str] | None = None,
+    *,
+    clean: Callable[[str], str] = clean_line,
 ) -> Any:
     def read(value: str) -> str | None:
         cleaned = clean(value)
-        if len(cleaned) > limit:
+        if limit is not None and len(cleaned) > limit:
             raise PydanticCustomError("too_long", "too long", {"limit": limit})
         if not cleaned:
             return None
         return parse(cleaned) if parse else cleaned
 
-    return Annotated[str, Strict(), AfterValidator(read)]
+    return Annotated[str, Strict(), AfterValidator(read)] | None
 
 
 def _check_email(value: str) -> str:
@@ -187,24 +184,33 @@ def _check_postcode(value: str) -> str:
         raise PydanticCustomError("invalid_postcode", "no postcode") from None
 
 
-def _one_of(options: set[str]) -> Callable[[str], str]:
+def _check_moment(value: str) -> str:
+    if read_moment(value) is None:
+        raise PydanticCustomError("invalid_notice", "no time")
+    return value
+
+
+def _one_of(field: Field) -> Callable[[str], str]:
+    options = {clean_line(option.value): option.value for option in field.options}
+
     def check(value: str) -> str:
         if value not in options:
             raise PydanticCustomError("invalid_option", "none of the options")
-        return value
+        return options[value]
 
     return check
 
 
-def _read_number(value: Any) -> str | None:
-    """A number as text: 92, 92.5; as Swedes write it too: 1 200,5."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    text = value if isinstance(value, str) else str(value) if type(value) in {int, float} else "?"
-    try:
-        number = float("".join(text.split()).replace(",", ".").replace("\u2212", "-"))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or abs(number) > 1e12 or len(text) > 30:
+def _write_number(value: Any) -> Any:
+    """JSON's numbers as text without an exponent: 92, 92.5."""
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else Decimal(str(value))
+    return format(Decimal(value), "f") if type(value) in {int, Decimal} else value
+
+
+def _check_number(value: str) -> str:
+    """A number as Swedes write it too, 1 200,5, with no blanks and a point. Its digits stay as they are."""
+    number = "".join(value.split()).replace(",", ".").replace("\u2212", "-")
+    if not _NUMBER.fullmatch(number):
         raise PydanticCustomError("invalid_number", "no number")
-    return f"{number:.6f}".rstrip("0").rstrip(".")
+    return number

@@ -3,16 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from app.forms.model import BUILT_IN_FIELDS, FieldType
 from app.intake.definition import Definition
+from app.intake.notice import read_moment
 from app.lead import Note
 
 _TICKED = frozenset({"on", "true", "1", "yes", "ja"})
+_UNTICKED = frozenset({"off", "false", "0", "no", "nej"})
 _CONTEXT = frozenset({"receiver", "pageUrl", "language"})
-# The page's own, read elsewhere.
-_OURS = frozenset({"token"})
+_TOKEN = "token"  # noqa: S105 - the page's own, and no secret
+_NESTED = {("notice", "version"), ("notice", "shownAt"), ("marketing", "referrer")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +28,14 @@ class Unfolded:
 
 def parse_urlencoded(body: bytes) -> list[tuple[str, str]]:
     """The pairs of an urlencoded body. Old landing pages are written in Windows-1252, and send in it."""
-    text = body.decode("ascii", "replace")
+    pairs = [pair.replace(b"+", b" ").partition(b"=") for pair in body.split(b"&") if pair]
+    decoded = [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
     try:
-        return parse_qsl(text, keep_blank_values=True, errors="strict")
+        return [(name.decode(), value.decode()) for name, value in decoded]
     except UnicodeDecodeError:
-        return parse_qsl(text, keep_blank_values=True, encoding="cp1252", errors="replace")
+        return [
+            (name.decode("cp1252", "replace"), value.decode("cp1252", "replace")) for name, value in decoded
+        ]
 
 
 def unfold(pairs: Iterable[tuple[str, str]], definition: Definition) -> Unfolded:
@@ -43,22 +48,21 @@ def unfold(pairs: Iterable[tuple[str, str]], definition: Definition) -> Unfolded
     body: dict[str, Any] = {}
     ignored = 0
     for name, value in typed.items():
-        if name in _OURS or not value.strip():
-            continue
-        ignored += not _place(body, name, value, definition)
+        if name != _TOKEN and value.strip():
+            ignored += not _place(body, name, value, definition)
     notes = (Note(code="fields_ignored", detail=str(ignored)),) if ignored else ()
-    return Unfolded(body=body, token=typed.get("token"), typed=typed, notes=notes)
+    return Unfolded(body=body, token=typed.get(_TOKEN), typed=typed, notes=notes)
 
 
 def _place(body: dict[str, Any], name: str, value: str, definition: Definition) -> bool:
+    """Whether the form knows the field; it then stands in the body."""
     group, dot, part = name.partition(".")
     field = definition.fields.get(name)
-    if dot and group == "consents" and any(consent.name == part for consent in definition.form.consents):
-        body.setdefault("consents", {})[part] = value.strip().lower() in _TICKED
-    elif dot and (group, part) in {("notice", "version"), ("notice", "shownAt"), ("marketing", "referrer")}:
-        body.setdefault(group, {})[part] = value
-    elif field is not None and field.type is FieldType.CHECKBOX:
-        body[name] = value.strip().lower() in _TICKED
+    if dot:
+        return _place_nested(body, group, part, value, definition)
+    if field is not None and field.type is FieldType.CHECKBOX:
+        # A browser sends only boxes that are ticked, with whatever value their page gave them.
+        body[name] = value.strip().lower() not in _UNTICKED
     elif (
         field is not None
         or name in BUILT_IN_FIELDS
@@ -68,4 +72,19 @@ def _place(body: dict[str, Any], name: str, value: str, definition: Definition) 
         body[name] = value
     else:
         return False
+    return True
+
+
+def _place_nested(body: dict[str, Any], group: str, part: str, value: str, definition: Definition) -> bool:
+    given: str | bool = value
+    if group == "consents":
+        answer = value.strip().lower()
+        # Only a clear yes is a consent.
+        if all(one.name != part for one in definition.form.consents) or answer not in _TICKED | _UNTICKED:
+            return False
+        given = answer in _TICKED
+    elif (group, part) not in _NESTED or (part == "shownAt" and read_moment(value.strip()) is None):
+        # No visitor can mend a time that her page got wrong.
+        return False
+    body.setdefault(group, {})[part] = given
     return True

@@ -7,11 +7,14 @@ from functools import lru_cache
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
-_POSTCODE = re.compile(r"(?:SE?[- ]?)?(\d{3}) ?(\d{2})", re.IGNORECASE)
-_FOREIGN_POSTCODE = re.compile(r"[A-Z0-9](?:[A-Z0-9 -]{1,8}[A-Z0-9])", re.IGNORECASE)
+_POSTCODE = re.compile(r"(?:SE?-?)?([1-9][0-9]{2})-?([0-9]{2})", re.ASCII)
+_FOREIGN_POSTCODE = re.compile(r"(?=.*[0-9])[A-Z0-9][A-Z0-9 -]{1,8}[A-Z0-9]", re.ASCII)
 
 # Belong to the family name that follows: Carl von Linné, Ludwig van den Berg.
-_PARTICLES = frozenset("af av von van de da di du la le den der dos el al bin ibn ten ter zu".split())
+_PARTICLES = frozenset(
+    {"af", "al", "av", "bin", "da", "de", "den", "der", "di", "dos", "du", "el"}
+    | {"ibn", "la", "le", "ten", "ter", "van", "von", "zu"}
+)
 
 _COMMON_DOMAINS = (
     "gmail.com",
@@ -35,9 +38,7 @@ _COMMON_DOMAINS = (
 _LABELS = sorted({domain.partition(".")[0] for domain in _COMMON_DOMAINS})
 # Look like slips, and are not.
 _REAL_LABELS = frozenset({*_LABELS, "mail", "email", "ymail", "gmx", "aol", "live", "like", "tele", "mi"})
-_SLIPPED_ENDINGS = {
-    ending: "com" for ending in ("con", "cmo", "co", "om", "cm", "comm", "vom", "xom", "coml")
-}
+_SLIPPED_ENDINGS = dict.fromkeys(("con", "cmo", "co", "om", "cm", "comm", "vom", "xom", "coml"), "com")
 
 
 def parse_email(value: str) -> str:
@@ -73,11 +74,13 @@ def parse_phone(value: str, *, region: str) -> str | None:
 
 
 def parse_postcode(value: str) -> str:
-    """A Swedish postcode as `111 22`, a foreign one as it is. Raises ValueError."""
-    if match := _POSTCODE.fullmatch(value):
+    """A Swedish postcode as `111 22`, a foreign one as it is but in capitals. Raises ValueError."""
+    parts = value.upper().split()
+    if match := _POSTCODE.fullmatch("".join(parts)):
         return f"{match[1]} {match[2]}"
-    if _FOREIGN_POSTCODE.fullmatch(value):
-        return value.upper()
+    foreign = " ".join(parts)
+    if _FOREIGN_POSTCODE.fullmatch(foreign):
+        return foreign
     raise ValueError
 
 
@@ -86,7 +89,7 @@ def split_name(name: str) -> tuple[str, str | None]:
     family, comma, given = (part.strip() for part in name.partition(","))
     if comma and family and given:
         return given, family
-    words = name.replace(",", " ").split()
+    words = name.replace(",", " ").split() or [name]
     if len(words) == 1:
         return words[0], None
     start = len(words) - 1

@@ -1,24 +1,22 @@
 """From a raw submission, page's or API's, to a checked enquiry."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from app.errors import FieldError, SubmissionRefused
-from app.forms.model import Field, FieldType, Form, Forms, Text
+from app.errors import SubmissionRefused
+from app.forms.model import FieldType, Form, Forms
 from app.forms.routing import choose_receiver
-from app.i18n import choose_language, describe_error, get_translations
-from app.intake.attribution import Sources, attribute
-from app.intake.definition import Definition, Problem, Values
-from app.intake.people import parse_phone, split_name, suggest_email
+from app.i18n import choose_language
+from app.intake.attribution import Attribution, Sources, attribute
+from app.intake.content import mask_values, read_answers, read_consents, read_contact, write_values
+from app.intake.definition import Definition, Values
+from app.intake.notice import read_notice
+from app.intake.people import parse_phone, suggest_email
+from app.intake.refusal import Problem, describe_problems
 from app.intake.text import clean_line, mask_identity_numbers
-from app.lead import Answer, Consent, Contact, Enquiry, Note, Notice
-
-_YES_NO: Text = {"sv": "Ja", "en": "Yes"}
-# A caller's clock may run ahead a little; nobody was shown a notice tomorrow.
-_CLOCK_TOLERANCE = timedelta(minutes=5)
-_OLDEST_NOTICE = timedelta(days=400)
+from app.lead import Enquiry, Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,19 @@ class Circumstances:
     own_hosts: frozenset[str] = frozenset()
     page_shown_at: datetime | None = None
     """When our own page, notice and all, was made for this visitor."""
-    notes: tuple[Note, ...] = field(default=())
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    """A submission without a fault in it."""
+
+    values: Values
+    phone: str | None
+    unreadable_phone: str | None
+    language: str
+    campaign: Mapping[str, Any]
+    notes: tuple[Note, ...]
 
 
 def check_submission(
@@ -42,40 +52,30 @@ def check_submission(
 ) -> Enquiry:
     """The enquiry in it. Raises SubmissionRefused with every field's error, in the visitor's language."""
     form = definition.form
-    body = {key: value for key, value in raw.items() if key.lower() not in definition.parameter_names}
-    campaign = {key: value for key, value in raw.items() if key.lower() in definition.parameter_names}
-    language, language_notes = _choose_language(body.get("language"), form, circumstances)
-    values, problems = definition.check(body)
-    phone, unreadable, phone_problem = _read_phone(values, problems, form)
-    notice, notice_problem = _read_notice(values.get("notice"), form, language, circumstances)
-    problems += [problem for problem in (phone_problem, notice_problem) if problem]
-    if problems:
-        raise SubmissionRefused(_describe(problems, form, language))
-    attribution = attribute(
-        Sources(
-            marketing=values.get("marketing"),
-            fields=campaign,
-            query=circumstances.query,
-            page_url=values.get("pageUrl"),
-            referer=circumstances.referer,
-        ),
-        parameters=definition.parameters,
-        own_hosts=circumstances.own_hosts,
+    checked = _check(raw, definition, circumstances)
+    values, language = checked.values, checked.language
+    attribution = _attribute(checked, definition, circumstances)
+    notice, notice_notes = read_notice(
+        values.get("notice", {}),
+        form,
+        language=language,
+        page_shown_at=circumstances.page_shown_at,
+        now=circumstances.now,
     )
-    answers, masked = _read_answers(values, form)
-    message = mask_identity_numbers(values.get("message", ""))
-    masked |= message != values.get("message", "")
-    receiver, receiver_notes = _read_receiver(values.get("receiver"))
+    wanted, receiver_notes = _read_receiver(values.get("receiver"))
     choice = choose_receiver(
-        form, forms, wanted=receiver, zip_code=values.get("zipCode"), values=_as_texts(values)
+        form, forms, wanted=wanted, zip_code=values.get("zipCode"), values=_as_texts(values)
     )
+    masked = mask_values(values, definition.fields)
+    written = write_values(masked, form)
+    unreadable = mask_identity_numbers(checked.unreadable_phone or "") or None
     return Enquiry(
         language=language,
-        contact=_read_contact(values, phone),
-        message=message,
-        answers=answers,
+        contact=read_contact(written, checked.phone),
+        message=written.get("message", ""),
+        answers=read_answers(written, form),
         unreadable_phone=unreadable,
-        consents=_read_consents(values.get("consents"), form, language),
+        consents=read_consents(values.get("consents", {}), form, language),
         notice=notice,
         marketing=attribution.marketing,
         page_url=attribution.page_url,
@@ -83,14 +83,38 @@ def check_submission(
         receiver_reason=choice.reason,
         notes=(
             *circumstances.notes,
-            *language_notes,
+            *checked.notes,
+            *notice_notes,
             *receiver_notes,
             *attribution.notes,
-            *([choice.note] if choice.note else []),
-            *([Note(code="personnummer_masked")] if masked else []),
-            *([Note(code="phone_unreadable")] if unreadable else []),
+            *([choice.note] if choice.note else ()),
+            *_tell_masked(masked != values or unreadable != checked.unreadable_phone),
+            *([Note(code="phone_unreadable")] if unreadable else ()),
+            *_tell_cut(values, form),
             *_hint_at_typo(values.get("email")),
         ),
+    )
+
+
+def _check(raw: Mapping[str, Any], definition: Definition, circumstances: Circumstances) -> _Checked:
+    form = definition.form
+    campaign = {name: value for name, value in raw.items() if name.lower() in definition.parameter_names}
+    body = {name: value for name, value in raw.items() if name not in campaign}
+    values, problems = definition.check(body)
+    language, notes = _choose_language(values.get("language"), form, circumstances)
+    typed = values.get("phone")
+    phone = parse_phone(typed, region=form.phone_region) if typed else None
+    if typed and phone is None and "email" not in values:
+        problems.append(Problem("phone", "invalid_phone"))
+    if problems:
+        raise SubmissionRefused(describe_problems(problems, form, language))
+    return _Checked(
+        values=values,
+        phone=phone,
+        unreadable_phone=None if phone else typed,
+        language=language,
+        campaign=campaign,
+        notes=notes,
     )
 
 
@@ -99,113 +123,33 @@ def choose_form_language(form: Form, *, wanted: str | None, accept_language: str
 
 
 def _choose_language(wish: Any, form: Form, circumstances: Circumstances) -> tuple[str, tuple[Note, ...]]:
-    usable = wish if isinstance(wish, str) and wish in form.languages else None
-    language = choose_language(
-        form.languages, usable, circumstances.language, accept_language=circumstances.accept_language
+    text = wish if isinstance(wish, str) else ""
+    # What is none of the form's falls back to the empty one.
+    if chosen := choose_language(("", *form.languages), text, accept_language=None):
+        return chosen, ()
+    language = choose_form_language(
+        form, wanted=circumstances.language, accept_language=circumstances.accept_language
     )
-    dropped = wish is not None and usable is None
-    return language, (Note(code="language_dropped", detail="not one of the form's"),) if dropped else ()
+    return language, () if wish is None else (Note(code="language_dropped", detail="not one of the form's"),)
 
 
-def _read_phone(
-    values: Values, problems: Sequence[Problem], form: Form
-) -> tuple[str | None, str | None, Problem | None]:
-    typed = values.get("phone")
-    if not isinstance(typed, str) or any(problem.field == "phone" for problem in problems):
-        return None, None, None
-    if number := parse_phone(typed, region=form.phone_region):
-        return number, None, None
-    if "email" in values:
-        return None, typed, None
-    return None, None, Problem("phone", "invalid_phone")
-
-
-def _read_notice(
-    given: Mapping[str, str | None] | None, form: Form, language: str, circumstances: Circumstances
-) -> tuple[Notice | None, Problem | None]:
-    if circumstances.page_shown_at is not None:
-        version = (given or {}).get("version") or form.privacy.version
-        return _notice(form, language, version, circumstances.page_shown_at), None
-    if not given:
-        return None, None
-    shown_at = None
-    if moment := given.get("shownAt"):
-        shown_at = _read_moment(moment)
-        now = circumstances.now
-        if shown_at is None or not now - _OLDEST_NOTICE < shown_at < now + _CLOCK_TOLERANCE:
-            return None, Problem("notice.shownAt", "invalid_notice")
-        shown_at = min(shown_at, now)
-    return _notice(form, language, given.get("version") or form.privacy.version, shown_at), None
-
-
-def _notice(form: Form, language: str, version: str, shown_at: datetime | None) -> Notice:
-    # A caller that names another version showed another text, which we do not have.
-    text = form.privacy.notice[language] if version == form.privacy.version else ""
-    return Notice(version=version, text=text, language=language, shown_at=shown_at)
-
-
-def _read_moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else None
-
-
-def _read_contact(values: Values, phone: str | None) -> Contact:
-    first, last = values.get("firstName"), values.get("lastName")
-    if "name" in values and not (first and last):
-        first, last = split_name(values["name"])
-    return Contact(
-        first_name=first,
-        last_name=last,
-        email=values.get("email"),
-        phone=phone,
-        company_name=values.get("companyName"),
-        corporate_number=values.get("corporateNumber"),
-        street_address=values.get("streetAddress"),
-        zip_code=values.get("zipCode"),
-        city=values.get("city"),
-    )
-
-
-def _read_answers(values: Values, form: Form) -> tuple[tuple[Answer, ...], bool]:
-    language = form.languages[0]
-    answers, masked = [], False
-    for one in form.fields:
-        if one.built_in or values.get(one.name) in {None, False}:
-            continue
-        text = _write_answer(one, values[one.name], language)
-        value = mask_identity_numbers(text) if one.type in {FieldType.TEXT, FieldType.TEXTAREA} else text
-        masked |= value != text
-        answers.append(Answer(name=one.name, label=one.label[language], value=value))
-    return tuple(answers), masked
-
-
-def _write_answer(one: Field, value: Any, language: str) -> str:
-    if value is True:
-        return _YES_NO.get(language, _YES_NO["en"])
-    labels = {option.value: option.label[language] for option in one.options}
-    return labels.get(value, str(value))
-
-
-def _read_consents(given: Mapping[str, bool] | None, form: Form, language: str) -> tuple[Consent, ...]:
-    return tuple(
-        Consent(
-            name=one.name,
-            label=one.label[language],
-            given=(given or {}).get(one.name, False),
-            maps_to=one.maps_to,
-        )
-        for one in form.consents
+def _attribute(checked: _Checked, definition: Definition, circumstances: Circumstances) -> Attribution:
+    return attribute(
+        Sources(
+            marketing=checked.values.get("marketing"),
+            fields=checked.campaign,
+            query=circumstances.query,
+            page_url=checked.values.get("pageUrl"),
+            referer=circumstances.referer,
+        ),
+        parameters=definition.parameters,
+        own_hosts=circumstances.own_hosts,
     )
 
 
 def _read_receiver(wish: Any) -> tuple[str | None, tuple[Note, ...]]:
-    if wish is None or (isinstance(wish, str) and not wish.strip()):
-        return None, ()
-    if isinstance(wish, str):
-        return clean_line(wish)[:64], ()
+    if wish is None or isinstance(wish, str):
+        return clean_line(wish or "") or None, ()
     return None, (Note(code="receiver_dropped", detail="no text"),)
 
 
@@ -218,33 +162,18 @@ def _as_texts(values: Values) -> dict[str, str]:
     }
 
 
-def _hint_at_typo(email: str | None) -> tuple[Note, ...]:
+def _tell_masked(masked: bool) -> Iterable[Note]:  # noqa: FBT001 - one question, one answer
+    return (Note(code="personnummer_masked"),) if masked else ()
+
+
+def _tell_cut(values: Values, form: Form) -> Iterable[Note]:
+    return (
+        Note(code="hidden_field_cut", detail=field.name)
+        for field in form.fields
+        if field.type is FieldType.HIDDEN and len(values.get(field.name, "")) > field.max_length
+    )
+
+
+def _hint_at_typo(email: str | None) -> Iterable[Note]:
     meant = suggest_email(email) if email else None
     return (Note(code="email_typo_likely", detail=meant.rpartition("@")[2]),) if meant else ()
-
-
-def _describe(problems: Sequence[Problem], form: Form, language: str) -> list[FieldError]:
-    translations = get_translations(language)
-    order = {one.name: place for place, one in enumerate(form.fields)}
-    ordered = sorted(problems, key=lambda problem: order.get(problem.field, len(order)))
-    return [
-        FieldError(
-            field=problem.field,
-            code=problem.code,
-            detail=describe_error(
-                problem.code,
-                translations=translations,
-                label=find_label(form, problem.field, language),
-                limit=problem.limit,
-            ),
-        )
-        for problem in ordered
-    ]
-
-
-def find_label(form: Form, name: str, language: str) -> str:
-    """What a field is called on the page; its own name where the page does not show it."""
-    if (shown := form.field(name)) is not None:
-        return shown.label[language]
-    consent = next((one for one in form.consents if f"consents.{one.name}" == name), None)
-    return consent.label[language] if consent else name[:80]

@@ -2,42 +2,58 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, tuple_
+from sqlalchemy import Connection, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
-from app.errors import IdempotencyConflict
+from app.errors import IdempotencyConflict, StoreUnavailable
 from app.identity import IdentitySource, earliest_id, made_at, reference_of
 from app.lead import LeadState
+from app.log import get_logger
+from app.store.failures import describe, is_broken
 from app.store.schema import idempotency_keys, leads, outbox
 from app.store.words import Acceptance, NewLead
 
 SAME_LEAD_WITHIN = timedelta(minutes=10)
 
-Outcome = Acceptance | IdempotencyConflict | IntegrityError
+_DRAWS = 5
+
+Outcome = Acceptance | IdempotencyConflict | StoreUnavailable
+
+_log = get_logger("store")
 
 
 def accept_all(connection: Connection, news: Sequence[NewLead], identities: IdentitySource) -> list[Outcome]:
     """Keeps them all, or finds for each what it repeats. One row's conflict never fails its batch.
 
     The order of the answers is that of the leads. Nothing is durable before the caller's commit.
+    Raises DBAPIError when the database itself fails.
     """
     try:
         with connection.begin_nested():
             return _accept(connection, news, identities)
-    except IntegrityError:  # a reference drawn twice, or a key another machine took meanwhile
+    except Exception as error:
+        if is_broken(error):
+            raise
+        # A reference drawn twice, a key that another machine took meanwhile, a row that cannot be written.
         return [_accept_alone(connection, new, identities) for new in news]
 
 
 def _accept_alone(connection: Connection, new: NewLead, identities: IdentitySource) -> Outcome:
-    for _ in range(5):
+    for draws_left in reversed(range(_DRAWS)):
         try:
             with connection.begin_nested():
                 return _accept(connection, [new], identities)[0]
-        except IntegrityError as error:
-            refusal = error
-    return refusal
+        except Exception as error:
+            if is_broken(error):
+                raise
+            if draws_left and isinstance(error, IntegrityError):
+                continue
+            _log.error("lead_refused_by_database", form=new.form, cause=describe(error))
+            break
+    return StoreUnavailable("the database refused the lead")
 
 
 def _accept(connection: Connection, news: Sequence[NewLead], identities: IdentitySource) -> list[Outcome]:
@@ -55,7 +71,7 @@ def _accept(connection: Connection, news: Sequence[NewLead], identities: Identit
                 received_at=new.received_at,
                 state=new.state,
             )
-            fresh.append((new, found, people.find_earlier(new)))
+            fresh.append((new, found, people.find_first(new)))
             people.remember(new, found)
         keys.remember(new, found)
         outcomes.append(found)
@@ -69,111 +85,116 @@ class _Keys:
 
     def __init__(self, connection: Connection, news: Iterable[NewLead]) -> None:
         self._taken: dict[tuple[str, str], tuple[str, Acceptance]] = {}
-        self._new: dict[tuple[str, str], dict[str, str]] = {}
-        wanted = {(new.form, new.idempotency_key) for new in news if new.idempotency_key is not None}
-        if not wanted:
+        self._new: list[dict[str, str]] = []
+        keyed = [new for new in news if new.idempotency_key is not None]
+        if not keyed:
             return
         statement = (
-            select(idempotency_keys, leads.c.received_at, outbox.c.state, leads.c.reference)
+            select(idempotency_keys, leads.c.received_at, outbox.c.state)
             .outerjoin(leads, leads.c.id == idempotency_keys.c.lead_id)
             .outerjoin(outbox, outbox.c.lead_id == idempotency_keys.c.lead_id)
-            .where(tuple_(idempotency_keys.c.form, idempotency_keys.c.key).in_(wanted))
+            .where(  # pairs of form and key would be exact, but SQLite walks the whole table for them
+                idempotency_keys.c.form.in_({new.form for new in keyed}),
+                idempotency_keys.c.key.in_({new.idempotency_key for new in keyed}),
+            )
         )
         for row in connection.execute(statement):
-            self._taken[row.form, row.key] = (
-                row.fingerprint,
-                Acceptance(
-                    lead_id=row.lead_id,
-                    reference=row.reference or reference_of(row.lead_id),
-                    received_at=row.received_at or made_at(row.lead_id),
-                    state=LeadState(row.state)
-                    if row.state
-                    else LeadState.DISCARDED,  # purged or erased since
-                    replayed=True,
-                ),
-            )
+            self._taken[row.form, row.key] = row.fingerprint, _recall(row)
 
-    def find(self, new: NewLead) -> Outcome | None:
+    def find(self, new: NewLead) -> Acceptance | IdempotencyConflict | None:
         taken = self._taken.get((new.form, new.idempotency_key)) if new.idempotency_key is not None else None
         if taken is None:
             return None
         fingerprint, acceptance = taken
-        return (
-            acceptance
-            if fingerprint == new.body_fingerprint
-            else IdempotencyConflict("used for other content")
-        )
+        same = fingerprint == new.body_fingerprint
+        return acceptance if same else IdempotencyConflict("used for other content")
 
-    def remember(self, new: NewLead, outcome: Outcome) -> None:
-        if new.idempotency_key is None or not isinstance(outcome, Acceptance):
+    def remember(self, new: NewLead, outcome: Acceptance | IdempotencyConflict) -> None:
+        if new.idempotency_key is None or isinstance(outcome, IdempotencyConflict):
             return
         key = (new.form, new.idempotency_key)
         if key not in self._taken:
             self._taken[key] = new.body_fingerprint, replace(outcome, replayed=True)
-            self._new[key] = {
-                "form": new.form,
-                "key": new.idempotency_key,
-                "fingerprint": new.body_fingerprint,
-                "lead_id": outcome.lead_id,
-            }
+            self._new.append(
+                {
+                    "form": new.form,
+                    "key": new.idempotency_key,
+                    "fingerprint": new.body_fingerprint,
+                    "lead_id": outcome.lead_id,
+                }
+            )
 
     def keep(self, connection: Connection) -> None:
         if self._new:
-            connection.execute(insert(idempotency_keys), list(self._new.values()))
+            connection.execute(insert(idempotency_keys), self._new)
+
+
+def _recall(row: Any) -> Acceptance:
+    """The lead that a key stands for. Its id tells enough once the lead was purged or erased."""
+    return Acceptance(
+        lead_id=row.lead_id,
+        reference=reference_of(row.lead_id),
+        received_at=row.received_at or made_at(row.lead_id),
+        state=LeadState(row.state or LeadState.DISCARDED),
+        replayed=True,
+    )
 
 
 class _RecentPeople:
     """The last ten minutes' leads of the people in a batch: the same again, or another of theirs."""
 
     def __init__(self, connection: Connection, news: Sequence[NewLead]) -> None:
-        self._leads: dict[tuple[str, str], list[tuple[str, datetime, Acceptance]]] = {}
+        self._leads: dict[tuple[str, str], list[tuple[str, Acceptance]]] = {}
         emails = {new.email_key for new in news if new.email_key}
         phones = {new.phone_key for new in news if new.phone_key}
         if not emails and not phones:
             return
         since = min(new.received_at for new in news) - SAME_LEAD_WITHIN
-        statement = (
-            select(leads, outbox.c.state)
+        recent = (
+            select(
+                leads.c.id.label("lead_id"),
+                leads.c.form,
+                leads.c.received_at,
+                leads.c.fingerprint,
+                leads.c.email_key,
+                leads.c.phone_key,
+                outbox.c.state,
+            )
             .join(outbox, outbox.c.lead_id == leads.c.id)
             .where(
                 or_(leads.c.email_key.in_(emails), leads.c.phone_key.in_(phones)),
                 leads.c.id >= earliest_id(since),
             )
-            .order_by(leads.c.id)
         )
-        for row in connection.execute(statement):
-            acceptance = Acceptance(
-                lead_id=row.id,
-                reference=row.reference,
-                received_at=row.received_at,
-                state=LeadState(row.state),
-                replayed=True,
-            )
-            self._add(row.form, (row.email_key, row.phone_key), row.fingerprint, acceptance)
+        for row in connection.execute(recent):
+            self._add(row, row.fingerprint, _recall(row))
 
-    def _add(
-        self, form: str, keys: tuple[str | None, str | None], fingerprint: str, acceptance: Acceptance
-    ) -> None:
-        for key in filter(None, keys):
-            self._leads.setdefault((form, key), []).append((fingerprint, acceptance.received_at, acceptance))
+    def _add(self, person: Any, fingerprint: str, acceptance: Acceptance) -> None:
+        for key in filter(None, (person.email_key, person.phone_key)):
+            self._leads.setdefault((person.form, key), []).append((fingerprint, acceptance))
 
-    def _of(self, new: NewLead) -> list[tuple[str, datetime, Acceptance]]:
-        key = new.email_key or new.phone_key
+    def _of(self, new: NewLead) -> list[tuple[str, Acceptance]]:
+        """The oldest first. A person is known by their e-mail or by their phone."""
         since = new.received_at - SAME_LEAD_WITHIN
-        return [one for one in self._leads.get((new.form, key or ""), ()) if one[1] > since]
+        found = {
+            acceptance.lead_id: (fingerprint, acceptance)
+            for key in filter(None, (new.email_key, new.phone_key))
+            for fingerprint, acceptance in self._leads.get((new.form, key), ())
+            if acceptance.received_at > since
+        }
+        return [found[lead_id] for lead_id in sorted(found)]
 
     def find_same(self, new: NewLead) -> Acceptance | None:
         if not new.once_in_ten_minutes:
             return None
-        return next((found for print_, _, found in self._of(new) if print_ == new.fingerprint), None)
+        return next((kept for fingerprint, kept in self._of(new) if fingerprint == new.fingerprint), None)
 
-    def find_earlier(self, new: NewLead) -> str | None:
+    def find_first(self, new: NewLead) -> str | None:
         earlier = self._of(new)
-        return earlier[0][2].reference if earlier else None
+        return earlier[0][1].reference if earlier else None
 
     def remember(self, new: NewLead, acceptance: Acceptance) -> None:
-        replay = replace(acceptance, replayed=True)
-        self._add(new.form, (new.email_key, new.phone_key), new.fingerprint, replay)
+        self._add(new, new.fingerprint, replace(acceptance, replayed=True))
 
 
 def _insert(connection: Connection, fresh: Sequence[tuple[NewLead, Acceptance, str | None]]) -> None:

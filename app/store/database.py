@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from app.errors import StoreError, StoreOccupied
 
 _BUSY_TIMEOUT_MS = 5000
 _READERS = 4
+_READER_WAIT = 5.0
 
 # synchronous=FULL: NORMAL loses acknowledged leads, and intents, at a power cut.
 _WRITER_PRAGMAS = {
@@ -32,13 +33,19 @@ def open_writer(path: Path) -> Engine:
 def open_readers(path: Path) -> Engine:
     """A few connections that cannot write."""
     return _open(
-        path, _READER_PRAGMAS, begin="BEGIN", poolclass=QueuePool, pool_size=_READERS, max_overflow=0
+        path,
+        _READER_PRAGMAS,
+        begin="BEGIN",
+        poolclass=QueuePool,
+        pool_size=_READERS,
+        max_overflow=0,
+        pool_timeout=_READER_WAIT,
     )
 
 
 def _open(path: Path, pragmas: dict[str, Any], *, begin: str, **pool: Any) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),
         connect_args={"check_same_thread": False},
         hide_parameters=True,  # they hold what visitors typed
         **pool,
@@ -47,17 +54,25 @@ def _open(path: Path, pragmas: dict[str, Any], *, begin: str, **pool: Any) -> En
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
-        for name, value in pragmas.items():
-            connection.execute(f"PRAGMA {name} = {value}")
-            (found,) = connection.execute(f"PRAGMA {name}").fetchone()
-            if found != value:
-                raise StoreError(f"{path}: SQLite keeps {name} at {found} where it must be {value}")
+        try:
+            for name, value in pragmas.items():
+                _set_pragma(connection, name, value)
+        except StoreError as error:
+            connection.close()
+            raise StoreError(f"{path}: {error}") from None
 
     @event.listens_for(engine, "begin")
     def start(connection: Any) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _set_pragma(connection: Any, name: str, value: object) -> None:
+    connection.execute(f"PRAGMA {name} = {value}")
+    (found,) = connection.execute(f"PRAGMA {name}").fetchone()
+    if found != value:
+        raise StoreError(f"SQLite keeps {name} at {found} where it must be {value}")
 
 
 class FileLock:

@@ -6,19 +6,25 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from app.forms.model import CallGroup
 from app.store.schema import gates
-from app.store.words import Gate, GateKey
+from app.store.words import Claim, Gate, GateKey
 
 
 def close_gate(
-    connection: Connection, key: GateKey, *, status: int, probe_at: datetime, credential: str, now: datetime
+    connection: Connection,
+    key: GateKey,
+    claim: Claim,
+    *,
+    status: int,
+    probe_at: datetime,
+    credential: str,
+    now: datetime,
 ) -> None:
-    """Closes a gate, or notes that a probe found it still closed."""
-    probed = connection.execute(
-        update(gates)
-        .where(*_is(key))
-        .values(status=status, probes=gates.c.probes + 1, probe_at=probe_at, credential=credential)
-    )
-    if probed.rowcount == 0:
+    """Closes a gate, or notes that its probe found it still closed.
+
+    A refusal of what was under way before the gate closed is neither, and changes nothing.
+    """
+    found = connection.execute(select(gates.c.probe_at).where(*_is(key))).scalar()
+    if found is None:
         connection.execute(
             insert(gates).values(
                 base_url=key.base_url,
@@ -31,11 +37,35 @@ def close_gate(
                 credential=credential,
             )
         )
+    elif found == claim.leased_until:
+        connection.execute(
+            update(gates)
+            .where(*_is(key))
+            .values(status=status, probes=gates.c.probes + 1, probe_at=probe_at, credential=credential)
+        )
+
+
+def begin_probe(
+    connection: Connection, *, login: str, customer_id: str, now: datetime, leased_until: datetime
+) -> None:
+    """Whoever comes through a gate whose probe is due is the probe: others wait for what it finds."""
+    connection.execute(
+        update(gates)
+        .where(gates.c.login == login, gates.c.customer_id == customer_id, gates.c.probe_at <= now)
+        .values(probe_at=leased_until)
+    )
 
 
 def open_gate(connection: Connection, key: GateKey) -> bool:
-    """Whether it was closed."""
-    return connection.execute(delete(gates).where(*_is(key))).rowcount == 1
+    """Whether it was closed. A login that is let in is so at its present address: no former one counts."""
+    opened = connection.execute(
+        delete(gates).where(
+            gates.c.login == key.login,
+            gates.c.customer_id == key.customer_id,
+            gates.c.call_group == key.call_group,
+        )
+    )
+    return opened.rowcount > 0
 
 
 def probe_now(connection: Connection, *, now: datetime) -> int:
@@ -50,7 +80,7 @@ def count_probes(connection: Connection, key: GateKey) -> int:
 
 
 def list_gates(connection: Connection) -> list[Gate]:
-    rows = connection.execute(select(gates).order_by(gates.c.closed_at))
+    rows = connection.execute(select(gates).order_by(gates.c.closed_at, *gates.primary_key))
     return [
         Gate(
             key=GateKey(

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from app.errors import LeadNotFound, OperatorError
 from app.lead import LeadState
 from app.store.history import add_event
-from app.store.schema import attempts, outbox
+from app.store.outbox import has_unresolved_create
+from app.store.schema import outbox
 
 
 def retry_lead(connection: Connection, lead_id: str, *, now: datetime, actor: str) -> None:
@@ -25,6 +26,7 @@ def retry_lead(connection: Connection, lead_id: str, *, now: datetime, actor: st
             tries=0,
             crashes=0,
             leased_until=None,
+            fence=outbox.c.fence + 1,  # whoever held it before has no say any more
             **_forget_payload(connection, lead_id),
         )
     )
@@ -33,12 +35,7 @@ def retry_lead(connection: Connection, lead_id: str, *, now: datetime, actor: st
 
 def _forget_payload(connection: Connection, lead_id: str) -> dict[str, None]:
     """What was refused may be mapped anew, unless a create of the old payload may have reached Vitec."""
-    unresolved = exists().where(
-        attempts.c.lead_id == lead_id,
-        attempts.c.kind == "create",
-        attempts.c.outcome.in_(("open", "unknown")),
-    )
-    if connection.execute(select(unresolved)).scalar():
+    if has_unresolved_create(connection, lead_id):
         return {}
     return {"payload_version": None, "contact_id": None}
 

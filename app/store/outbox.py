@@ -4,18 +4,32 @@ Facts (what Vitec said) are recorded whoever reports them. Decisions need the cl
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, case, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import StoreError
 from app.forms.model import ContactType
 from app.lead import LeadState, Note
-from app.store.history import add_notes
-from app.store.schema import EPOCH, attempts, gates, outbox, payloads
-from app.store.words import Claim, Payload
+from app.store.gates import begin_probe
+from app.store.history import add_event, add_notes
+from app.store.schema import EPOCH, IS_PENDING, attempts, gates, outbox, payloads
+from app.store.words import Claim, GateKey, Payload
 
 
 class LeaseLost(StoreError):
@@ -26,35 +40,12 @@ class CreateUnresolved(StoreError):
     """An earlier create of this lead is not known to have failed: the database refuses another."""
 
 
+_UNRESOLVED = (attempts.c.kind == "create", attempts.c.outcome.in_(("open", "unknown")))
+
+
 def claim_next(connection: Connection, *, now: datetime, leased_until: datetime) -> Claim | None:
     """The due lead that has waited longest, if its gate is open and nobody works for the same person."""
-    other = outbox.alias("other")
-    same_person = or_(other.c.email_key == outbox.c.email_key, other.c.phone_key == outbox.c.phone_key)
-    due = (
-        select(outbox.c.lead_id)
-        .where(
-            outbox.c.state == LeadState.PENDING,
-            outbox.c.next_attempt_at <= now,
-            or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= now),
-            # A closed gate lets nobody through until its probe is due; then the probe's taker moves it on.
-            ~exists().where(
-                gates.c.login == outbox.c.login,
-                gates.c.customer_id == outbox.c.customer_id,
-                gates.c.call_group != "read",
-                gates.c.probe_at > now,
-            ),
-            # Two leads of one person at once would race into two contacts.
-            ~exists().where(
-                other.c.leased_until > now,
-                other.c.lead_id != outbox.c.lead_id,
-                other.c.customer_id == outbox.c.customer_id,
-                same_person,
-            ),
-        )
-        .order_by(outbox.c.next_attempt_at)
-        .limit(1)
-    )
-    lead_id = connection.execute(due).scalar()
+    lead_id = connection.execute(_select_due(now)).scalar()
     if lead_id is None:
         return None
     row = connection.execute(
@@ -67,15 +58,7 @@ def claim_next(connection: Connection, *, now: datetime, leased_until: datetime)
         )
         .returning(outbox)
     ).one()
-    # Whoever comes through a gate whose probe is due is the probe: others wait for what it finds.
-    connection.execute(
-        update(gates)
-        .where(gates.c.login == row.login, gates.c.customer_id == row.customer_id)
-        .values(probe_at=leased_until)
-    )
-    unresolved = connection.execute(
-        select(exists().where(attempts.c.lead_id == lead_id, *_UNRESOLVED))
-    ).scalar_one()
+    begin_probe(connection, login=row.login, customer_id=row.customer_id, now=now, leased_until=leased_until)
     return Claim(
         lead_id=lead_id,
         form=row.form,
@@ -84,11 +67,41 @@ def claim_next(connection: Connection, *, now: datetime, leased_until: datetime)
         tries=row.tries,
         payload_version=row.payload_version,
         contact_id=row.contact_id,
-        has_open_create=bool(unresolved),
+        has_open_create=has_unresolved_create(connection, lead_id),
     )
 
 
-_UNRESOLVED = (attempts.c.kind == "create", attempts.c.outcome.in_(("open", "unknown")))
+def _select_due(now: datetime) -> Select[str]:
+    other = outbox.alias("other")
+    return (
+        select(outbox.c.lead_id)
+        .where(
+            IS_PENDING,
+            outbox.c.next_attempt_at <= now,
+            or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= now),
+            # A closed gate lets nobody through until its probe is due; then the probe's taker moves it on.
+            tuple_(outbox.c.login, outbox.c.customer_id).not_in(
+                select(gates.c.login, gates.c.customer_id).where(
+                    gates.c.call_group != "read", gates.c.probe_at > now
+                )
+            ),
+            # Two leads of one person at once would race into two contacts.
+            ~exists().where(
+                other.c.leased_until > now,
+                other.c.lead_id != outbox.c.lead_id,
+                other.c.customer_id == outbox.c.customer_id,
+                or_(other.c.email_key == outbox.c.email_key, other.c.phone_key == outbox.c.phone_key),
+            ),
+        )
+        .order_by(outbox.c.next_attempt_at, outbox.c.lead_id)
+        .limit(1)
+    )
+
+
+def has_unresolved_create(connection: Connection, lead_id: str) -> bool:
+    """Whether a create of this lead may have reached Vitec without its outcome being known."""
+    found = connection.execute(select(exists().where(attempts.c.lead_id == lead_id, *_UNRESOLVED)))
+    return bool(found.scalar_one())
 
 
 def clear_leases(connection: Connection) -> None:
@@ -175,22 +188,29 @@ def finish_attempt(
     detail: str | None = None,
     vitec_id: str | None = None,
 ) -> None:
-    """A fact: recorded once, whoever reports it."""
+    """A fact: recorded once, whoever reports it. That Vitec took it outweighs what was only concluded."""
+    earlier = ("open", "unknown", "not_created") if outcome == "done" else ("open",)
+    with suppress(IntegrityError), connection.begin_nested():  # a later create stands: see mark_delivered
+        connection.execute(
+            update(attempts)
+            .where(attempts.c.id == attempt_id, attempts.c.outcome.in_(earlier))
+            .values(outcome=outcome, finished_at=now, status=status, detail=detail, vitec_id=vitec_id)
+        )
+
+
+def keep_contact(connection: Connection, attempt_id: int, contact_id: str) -> None:
+    """A fact: Vitec knows by that id the person whom this attempt's payload describes."""
+    sent = select(attempts.c.lead_id, attempts.c.payload_version).where(attempts.c.id == attempt_id)
     connection.execute(
-        update(attempts)
-        .where(attempts.c.id == attempt_id, attempts.c.outcome == "open")
-        .values(outcome=outcome, finished_at=now, status=status, detail=detail, vitec_id=vitec_id)
+        update(outbox)
+        .where(tuple_(outbox.c.lead_id, outbox.c.payload_version).in_(sent))
+        .values(contact_id=contact_id)
     )
 
 
-def keep_contact(connection: Connection, claim: Claim, contact_id: str) -> None:
-    """A fact: Vitec knows this person by that id."""
-    connection.execute(update(outbox).where(outbox.c.lead_id == claim.lead_id).values(contact_id=contact_id))
-
-
 def mark_delivered(connection: Connection, lead_id: str, *, vitec_lead_id: str, now: datetime) -> None:
-    """A fact: the lead is in Vitec, whatever anybody decided meanwhile."""
-    connection.execute(
+    """A fact: the lead is in Vitec, whatever anybody decided meanwhile. A second id stands in its history."""
+    delivered = connection.execute(
         update(outbox)
         .where(outbox.c.lead_id == lead_id, outbox.c.state != LeadState.DELIVERED)
         .values(
@@ -203,6 +223,11 @@ def mark_delivered(connection: Connection, lead_id: str, *, vitec_lead_id: str, 
             crashes=0,
         )
     )
+    if delivered.rowcount == 1:
+        return
+    known = connection.execute(select(outbox.c.vitec_lead_id).where(outbox.c.lead_id == lead_id)).scalar_one()
+    if known != vitec_lead_id:
+        add_event(connection, lead_id, "duplicate_suspected", now=now, vitecId=vitec_lead_id)
 
 
 def reschedule(
@@ -216,6 +241,22 @@ def reschedule(
         tries=outbox.c.tries + int(spend_try),
         leased_until=None,
         crashes=0,
+    )
+
+
+def wait_at_gate(connection: Connection, claim: Claim, key: GateKey, *, now: datetime) -> bool:
+    """A decision: wait at the gate that was met, which need not be the one foreseen when the lead came in.
+
+    False when the lease was lost.
+    """
+    return decide(
+        connection,
+        claim,
+        next_attempt_at=now,
+        leased_until=None,
+        crashes=0,
+        login=key.login,
+        customer_id=key.customer_id,
     )
 
 

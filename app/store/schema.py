@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    literal_column,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -63,9 +64,8 @@ leads = Table(
     "leads",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column(
-        "reference", String(10), nullable=False, unique=True
-    ),  # derived from the id's time: appended, not scattered
+    # Derived from the id's time: its index is appended to, not scattered over.
+    Column("reference", String(10), nullable=False, unique=True),
     Column("form", String(64), nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("body", Text, nullable=False),  # the lead's content, JSON, versioned inside
@@ -116,10 +116,20 @@ outbox = Table(
     ),
     CheckConstraint("state <> 'pending' OR next_attempt_at IS NOT NULL", name="pending_is_due_sometime"),
     CheckConstraint("state = 'pending' OR leased_until IS NULL", name="only_pending_is_leased"),
+    CheckConstraint(
+        "state NOT IN ('held', 'quarantined', 'discarded') OR reason IS NOT NULL", name="stopped_for_a_reason"
+    ),
     sqlite_with_rowid=False,
 )
-_PENDING = outbox.c.state == LeadState.PENDING
-Index("ix_outbox_due", outbox.c.next_attempt_at, sqlite_where=_PENDING, postgresql_where=_PENDING)
+# Written out, not bound: only then does either planner see that the partial index serves.
+IS_PENDING = outbox.c.state == literal_column(f"'{LeadState.PENDING}'")
+Index(
+    "ix_outbox_due",
+    outbox.c.next_attempt_at,
+    outbox.c.lead_id,
+    sqlite_where=IS_PENDING,
+    postgresql_where=IS_PENDING,
+)
 _LEASED = outbox.c.leased_until.is_not(None)
 Index("ix_outbox_leased", outbox.c.leased_until, sqlite_where=_LEASED, postgresql_where=_LEASED)
 _OPEN = outbox.c.state.in_((LeadState.HELD, LeadState.QUARANTINED))
@@ -195,9 +205,7 @@ gates = Table(
     Column("status", Integer, nullable=False),
     Column("probes", Integer, nullable=False, server_default="0"),
     Column("probe_at", Instant, nullable=False),
-    Column(
-        "credential", String(32), nullable=False
-    ),  # keyed digest: another password is worth a probe at once
+    Column("credential", String(32), nullable=False),  # keyed digest: another is worth a probe at once
     CheckConstraint(_one_of("call_group", "contact", "create", "read"), name="call_group_known"),
     sqlite_with_rowid=False,
 )

@@ -3,6 +3,7 @@
 import os
 import secrets
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from app.errors import StoreError
 
@@ -23,15 +24,15 @@ def load_or_make_secret(database: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Durable before it is first used: a lost secret would turn every repeated lead into a new one."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(
-        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii"
-    ) as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)  # noqa: PTH105
+    """Whole and durable before it is first used: a lost secret would turn every repeated lead into a new one."""
+    with NamedTemporaryFile("w", dir=path.parent, prefix=path.name, encoding="ascii") as draft:  # mode 0600
+        draft.write(secrets.token_urlsafe(32) + "\n")
+        draft.flush()
+        os.fsync(draft.fileno())
+        try:
+            os.link(draft.name, path)  # unlike a rename, never over one that is in use
+        except FileExistsError:
+            return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from app.lead import Note
 from app.store.gates import close_gate, open_gate
 from app.store.history import add_event, add_notes
-from app.store.outbox import finish_attempt, hold, keep_contact, mark_delivered, reschedule
+from app.store.outbox import finish_attempt, hold, keep_contact, mark_delivered, reschedule, wait_at_gate
 from app.store.words import Claim, GateKey
 
 
@@ -31,7 +31,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactFound:
-    """Not an end: the lead goes on to its create."""
+    """Not an end: the lead goes on to its create. Comes with the attempt that found it."""
 
     contact_id: str
 
@@ -84,31 +84,37 @@ def settle(connection: Connection, claim: Claim, settlement: Settlement, *, now:
     if settlement.opens is not None and open_gate(connection, settlement.opens):
         add_event(connection, claim.lead_id, "gate_opened", now=now, group=settlement.opens.call_group)
     add_notes(connection, claim.lead_id, settlement.notes, now=now)
-    return _carry_out(connection, claim, settlement.decision, now=now)
+    match settlement.decision:
+        case Delivered(vitec_lead_id=vitec_lead_id):
+            mark_delivered(connection, claim.lead_id, vitec_lead_id=vitec_lead_id, now=now)
+            return True
+        case ContactFound(contact_id=contact_id):
+            assert end is not None
+            keep_contact(connection, end.attempt_id, contact_id)
+            return True
+        case decision:
+            return _decide(connection, claim, decision, now=now)
 
 
-def _carry_out(connection: Connection, claim: Claim, decision: Decision, *, now: datetime) -> bool:
+def _decide(
+    connection: Connection, claim: Claim, decision: TryLater | Hold | CloseGate, *, now: datetime
+) -> bool:
     match decision:
-        case Delivered():
-            mark_delivered(connection, claim.lead_id, vitec_lead_id=decision.vitec_lead_id, now=now)
-            return True
-        case ContactFound():
-            keep_contact(connection, claim, decision.contact_id)
-            return True
+        case TryLater():
+            return reschedule(connection, claim, next_attempt_at=decision.at, spend_try=decision.spend_try)
         case Hold():
             held = hold(connection, claim, reason=decision.reason, now=now)
             if held:
                 add_event(connection, claim.lead_id, "held", now=now, reason=decision.reason)
             return held
-        case TryLater():
-            return reschedule(connection, claim, next_attempt_at=decision.at, spend_try=decision.spend_try)
         case CloseGate():
             close_gate(
                 connection,
                 decision.key,
+                claim,
                 status=decision.status,
                 probe_at=decision.probe_at,
                 credential=decision.credential,
                 now=now,
             )
-            return reschedule(connection, claim, next_attempt_at=now, spend_try=False)
+            return wait_at_gate(connection, claim, decision.key, now=now)

@@ -1,21 +1,24 @@
 """The store as the other rooms know it: opened, verified, read, written and watched."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError
 
 from app.errors import StoreError, StoreUnavailable
 from app.store.database import FileLock, open_readers, open_writer
 from app.store.migrate import upgrade
 from app.store.outbox import clear_leases
+from app.store.place import RESERVE, has_room, refuse_network
+from app.store.reading import read_from
 from app.store.schema import meta
 from app.store.words import Acceptance, NewLead
 from app.store.writer import Writer
@@ -37,42 +40,51 @@ def _leave_mark(connection: Connection) -> None:
 class Store:
     """One process's hold on the database, from `open` to `close`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, reserve: int = RESERVE) -> None:
+        """Below `reserve` bytes of free disk new leads are refused, while delivery goes on."""
         self.path = path
-        self._lock = FileLock(path)
+        self._has_room = partial(has_room, path.parent, reserve=reserve)
+        self._held = ExitStack()
         self._writer: Writer | None = None
+        self._readers: Engine | None = None
         self._accepted: list[Callable[[], None]] = []
-        self._settled: dict[str, list[asyncio.Event]] = defaultdict(list)
+        self._watched: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     def open(self) -> None:
         """Takes the lock, brings the schema up to date, and verifies what durability rests on.
 
         Raises StoreOccupied, or StoreError with a sentence for the operator.
         """
-        self._lock.acquire()
-        try:
-            self._engine = open_writer(self.path)
-            with self._engine.connect() as connection:
-                upgrade(connection)
-            with self._engine.begin() as connection:
-                clear_leases(connection)
-            self._readers = open_readers(self.path)
-        except DBAPIError as error:
-            self._lock.release()
-            raise StoreError(f"{self.path}: cannot be used: {error.orig}") from None
-        except StoreError:
-            self._lock.release()
-            raise
-        self._writer = Writer(self._engine)
+        with ExitStack() as held:
+            lock = FileLock(self.path)
+            lock.acquire()
+            held.callback(lock.release)
+            try:
+                self._connect(held)
+            except DBAPIError as error:
+                raise StoreError(f"{self.path}: cannot be used: {error.orig}") from None
+            except OSError as error:
+                raise StoreError(f"{self.path}: cannot be used: {error.strerror}") from None
+            self._held = held.pop_all()
+
+    def _connect(self, held: ExitStack) -> None:
+        refuse_network(self.path.parent)
+        self.path.touch(mode=0o600)  # it holds personal data; its log takes after it
+        engine = open_writer(self.path)
+        held.callback(engine.dispose)
+        with engine.connect() as connection:
+            upgrade(connection)
+        with engine.begin() as connection:
+            clear_leases(connection)
+        self._readers = open_readers(self.path)
+        held.callback(self._readers.dispose)
+        self._writer = Writer(engine, has_room=self._has_room)
+        held.callback(self._writer.close)
 
     def close(self) -> None:
         """Finishes what is being written. The file is whole at any moment; this only tidies up."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-            self._readers.dispose()
-            self._engine.dispose()
-        self._lock.release()
+        self._held.close()
+        self._writer = self._readers = None
 
     @property
     def writer(self) -> Writer:
@@ -97,14 +109,17 @@ class Store:
 
     def read_now(self, job: Callable[[Connection], T]) -> T:
         """The same for callers without an event loop. Raises StoreUnavailable."""
-        try:
-            with self._readers.connect() as connection:
-                return job(connection)
-        except DBAPIError as error:
-            raise StoreUnavailable(str(error.orig)) from None
+        if self._readers is None:
+            raise StoreUnavailable("the store is not open")
+        return read_from(self._readers, job)
 
     async def prove_writable(self) -> None:
-        """Writes and syncs a row. Raises StoreUnavailable when that fails or takes longer than two seconds."""
+        """That a lead could be kept now: writes and syncs a row.
+
+        Raises StoreUnavailable when that fails, takes longer than two seconds, or the disk is nearly full.
+        """
+        if not self._has_room():
+            raise StoreUnavailable("the disk is nearly full")
         try:
             await asyncio.wait_for(self.write(_leave_mark), _PROOF_WITHIN)
         except TimeoutError:
@@ -121,25 +136,13 @@ class Store:
 
     def announce_settled(self, lead_id: str) -> None:
         """Wakes whoever waits for this lead."""
-        for event in self._settled.get(lead_id, ()):
-            event.set()
+        if (news := self._watched.pop(lead_id, None)) is not None:
+            news.set()
 
-    @contextmanager
-    def watching(self, lead_id: str) -> Iterator[Callable[[timedelta], "asyncio.Task[bool]"]]:
-        """Within it, a function that waits for news of the lead, at most so long."""
-        event = asyncio.Event()
-        self._settled[lead_id].append(event)
-
-        async def wait(longest: timedelta) -> bool:
-            try:
-                await asyncio.wait_for(event.wait(), min(longest, _LOOK_AGAIN).total_seconds())
-            except TimeoutError:
-                return False
-            return True
-
+    async def wait_for_news(self, lead_id: str, *, longest: timedelta) -> None:
+        """Until the lead is settled here, and a quarter of a second at most: elsewhere it is settled unheard."""
+        news = self._watched.setdefault(lead_id, asyncio.Event())
         try:
-            yield lambda longest: asyncio.ensure_future(wait(longest))
-        finally:
-            self._settled[lead_id].remove(event)
-            if not self._settled[lead_id]:
-                del self._settled[lead_id]
+            await asyncio.wait_for(news.wait(), min(longest, _LOOK_AGAIN).total_seconds())
+        except TimeoutError:
+            return

@@ -4,16 +4,16 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app.errors import StoreUnavailable
 from app.identity import IdentitySource
 from app.log import get_logger
 from app.store.acceptance import accept_all
+from app.store.failures import describe, is_broken
 from app.store.words import Acceptance, NewLead
 
 T = TypeVar("T")
@@ -22,14 +22,19 @@ _log = get_logger("store")
 # A batch longer than this makes its first sender wait for its last.
 _BATCH = 128
 
-_Answer = tuple["asyncio.Future[Any]", Any]
+_Outcome = tuple["_Job", Any]
 
 
 @dataclass(slots=True)
 class _Job:
     run: Callable[[Connection], Any] | NewLead
     answer: "asyncio.Future[Any]"
-    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    loop: asyncio.AbstractEventLoop
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: Exception
 
 
 class Writer:
@@ -39,10 +44,18 @@ class Writer:
     StoreUnavailable: nothing of it was acknowledged.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        identities: IdentitySource | None = None,
+        has_room: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """New leads are refused while `has_room` says no; every other job still runs."""
         self._engine = engine
+        self._identities = identities or IdentitySource()
+        self._has_room = has_room
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._identities = IdentitySource()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="leadgate-writer", daemon=True)
         self._thread.start()
@@ -60,10 +73,11 @@ class Writer:
     async def _submit(self, run: Callable[[Connection], Any] | NewLead) -> Any:
         if self._closed:
             raise StoreUnavailable("the store is closing")
-        job = _Job(run, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        job = _Job(run, loop.create_future(), loop)
         self._jobs.put(job)
-        # A sender who hangs up must not undo what others share a transaction with.
-        return await asyncio.shield(job.answer)
+        # A sender who hangs up abandons the answer alone: the job goes on with the others of its batch.
+        return await job.answer
 
     def close(self) -> None:
         """Finishes what was handed over before, then ends the thread."""
@@ -91,47 +105,47 @@ class Writer:
                 return batch, False
         return batch, True
 
-    def _commit(self, batch: list[_Job]) -> list[tuple[_Job, Any]]:
+    def _commit(self, batch: list[_Job]) -> list[_Outcome]:
         try:
             with self._engine.begin() as connection:
                 return self._run(connection, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be told that it was kept
-            _log.error("commit_failed", cause=_name(error), jobs=len(batch))
+            cause = describe(error)
+            _log.error("commit_failed", cause=cause, jobs=len(batch))
             self._engine.dispose()  # a connection that failed once is not asked again
-            unavailable = StoreUnavailable(_name(error))
-            return [(job, unavailable) for job in batch]
+            return [(job, _Failure(StoreUnavailable(cause))) for job in batch]
 
-    def _run(self, connection: Connection, batch: list[_Job]) -> list[tuple[_Job, Any]]:
-        news = [job for job in batch if isinstance(job.run, NewLead)]
-        outcomes: list[tuple[_Job, Any]] = []
-        if news:
-            kept = accept_all(
-                connection, [job.run for job in news if isinstance(job.run, NewLead)], self._identities
-            )
-            outcomes += zip(news, kept, strict=True)
-        for job in batch:
-            if not isinstance(job.run, NewLead):
-                outcomes.append((job, _run_alone(connection, job.run)))
+    def _run(self, connection: Connection, batch: list[_Job]) -> list[_Outcome]:
+        news = [(job, job.run) for job in batch if isinstance(job.run, NewLead)]
+        outcomes = self._accept(connection, news) if news else []
+        outcomes += [
+            (job, _run_alone(connection, job.run)) for job in batch if not isinstance(job.run, NewLead)
+        ]
         return outcomes
+
+    def _accept(self, connection: Connection, news: list[tuple[_Job, NewLead]]) -> list[_Outcome]:
+        if not self._has_room():
+            _log.error("disk_nearly_full", leads=len(news))
+            return [(job, _Failure(StoreUnavailable("the disk is nearly full"))) for job, _ in news]
+        kept = accept_all(connection, [new for _, new in news], self._identities)
+        return [
+            (job, _Failure(outcome) if isinstance(outcome, Exception) else outcome)
+            for (job, _), outcome in zip(news, kept, strict=True)
+        ]
 
 
 def _run_alone(connection: Connection, run: Callable[[Connection], Any]) -> Any:
     try:
         with connection.begin_nested():
             return run(connection)
-    except OperationalError:
-        raise  # the disk or the file: no savepoint mends it, the batch fails as one
-    except Exception as error:  # noqa: BLE001 - handed to whoever asked, in their own task
+    except Exception as error:
+        if is_broken(error):
+            raise
         return _Failure(error)
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    error: BaseException
-
-
-def _tell(outcomes: list[tuple[_Job, Any]]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Job, Any]]] = {}
+def _tell(outcomes: list[_Outcome]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
     for job, outcome in outcomes:
         by_loop.setdefault(job.loop, []).append((job, outcome))
     for loop, told in by_loop.items():
@@ -141,18 +155,11 @@ def _tell(outcomes: list[tuple[_Job, Any]]) -> None:
             continue
 
 
-def _resolve(outcomes: list[tuple[_Job, Any]]) -> None:
+def _resolve(outcomes: list[_Outcome]) -> None:
     for job, outcome in outcomes:
         if job.answer.done():
             continue
         if isinstance(outcome, _Failure):
             job.answer.set_exception(outcome.error)
-        elif isinstance(outcome, Exception):
-            job.answer.set_exception(outcome)
         else:
             job.answer.set_result(outcome)
-
-
-def _name(error: Exception) -> str:
-    """The driver's own words for a database error: they name the trouble and hold no values."""
-    return str(error.orig) if isinstance(error, DBAPIError) else type(error).__name__

@@ -114,11 +114,10 @@ class Api:
         """The lead's state once it is settled, or what it is when the time is up."""
         until = self.reception.now() + longest
         state = accepted.state
-        with self.reception.store.watching(accepted.lead_id) as wait:
-            while state not in _SETTLED and (left := until - self.reception.now()) > timedelta():
-                await wait(left)
-                status = await self.reception.store.read(partial(find_status, lead_id=accepted.lead_id))
-                state = status.state if status else state
+        while state not in _SETTLED and (left := until - self.reception.now()) > timedelta():
+            await self.reception.store.wait_for_news(accepted.lead_id, longest=left)
+            status = await self.reception.store.read(partial(find_status, lead_id=accepted.lead_id))
+            state = status.state if status else state
         return state
 
     async def get_lead(self, request: Request) -> Response:

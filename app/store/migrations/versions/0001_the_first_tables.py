@@ -143,6 +143,10 @@ def upgrade() -> None:
             "state = 'pending' OR leased_until IS NULL", name=op.f("ck_outbox_only_pending_is_leased")
         ),
         sa.CheckConstraint(
+            "state NOT IN ('held', 'quarantined', 'discarded') OR reason IS NOT NULL",
+            name=op.f("ck_outbox_stopped_for_a_reason"),
+        ),
+        sa.CheckConstraint(
             "state IN ('pending', 'quarantined', 'delivered', 'held', 'discarded')",
             name=op.f("ck_outbox_state_known"),
         ),
@@ -155,7 +159,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_outbox_due",
         "outbox",
-        ["next_attempt_at"],
+        ["next_attempt_at", "lead_id"],
         unique=False,
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),

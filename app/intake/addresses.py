@@ -1,0 +1,78 @@
+"""A web address as it may be kept: nobody's login, token or e-mail address in it."""
+
+import re
+from collections.abc import Container
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
+
+from app.intake.text import clean_line
+
+MAX_ADDRESS = 2048
+"""Characters."""
+
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*")
+_MAX_HOST = 253  # RFC 1035 §2.3.4, in its written form
+_EMAIL_LIKE = re.compile(r"[^\s/?&=@:;,]{1,64}(?:@|%(?:25)*40)[^\s/?&=@:;,]{1,255}", re.IGNORECASE)
+_MASK = "***"
+_SAFE = "/%:@!$&'()*+,;=~-._"
+
+
+def split_address(address: Any) -> SplitResult | None:
+    """The parts of an http address with a host that can be; None for anything else."""
+    if not isinstance(address, str):
+        return None
+    try:
+        parts = urlsplit(clean_line(address))
+        _ = parts.port  # raises for one that is no number
+    except ValueError:
+        return None
+    return parts if parts.scheme in {"http", "https"} and host_of(parts) else None
+
+
+def host_of(parts: SplitResult) -> str | None:
+    """The host as a browser sends it: lower case, xn-- for what is not ASCII, no brackets."""
+    host = parts.hostname or ""
+    if len(host) > _MAX_HOST:
+        return None
+    try:
+        name = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return None
+    return name if _HOST.fullmatch(name) else None
+
+
+def query_of(address: Any) -> list[tuple[str, str]]:
+    parts = split_address(address)
+    return parse_qsl(parts.query) if parts else []
+
+
+def clean_address(address: Any, *, keep: Container[str]) -> str | None:
+    """Scheme, host, path and the parameters to keep, by their lower-case names; None for no http address.
+
+    Over MAX_ADDRESS the query goes first, then the end of the path.
+    """
+    parts = split_address(address)
+    if parts is None:
+        return None
+    path = _cut(quote(parts.path[:MAX_ADDRESS], safe=_SAFE))
+    base = _cut(_origin_of(parts) + _mask(path))
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name.lower() in keep])
+    # Measured before masking, so that only what is short is searched.
+    return f"{base}?{_mask(query)}" if query and len(base) + len(query) < MAX_ADDRESS else base
+
+
+def _origin_of(parts: SplitResult) -> str:
+    host = host_of(parts)
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://[{host}]{port}" if ":" in (host or "") else f"{parts.scheme}://{host}{port}"
+
+
+def _mask(text: str) -> str:
+    return _EMAIL_LIKE.sub(_MASK, text)
+
+
+def _cut(address: str) -> str:
+    """At the limit, and not within a percent-encoded character."""
+    if len(address) <= MAX_ADDRESS:
+        return address
+    return re.sub(r"%.?$", "", address[:MAX_ADDRESS])

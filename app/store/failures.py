@@ -1,0 +1,33 @@
+"""What an exception from the database says, and whether one statement or all of the database is the trouble."""
+
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NotSupportedError,
+    ProgrammingError,
+)
+
+_OF_ONE_STATEMENT = (IntegrityError, DataError, ProgrammingError, InterfaceError, NotSupportedError)
+
+
+def is_broken(error: Exception) -> bool:
+    """Whether the disk, the file or the connection failed: no savepoint mends that."""
+    return isinstance(error, DBAPIError) and not isinstance(error, _OF_ONE_STATEMENT)
+
+
+def describe(error: Exception) -> str:
+    """The driver's own words for a database error, which hold no values; a bare name for any other."""
+    first = _find_first_break(error) or error
+    return str(first.orig) if isinstance(first, DBAPIError) else type(first).__name__
+
+
+def _find_first_break(error: BaseException | None) -> Exception | None:
+    """On a full disk SQLite drops its savepoints: what is raised last complains of that, not of the disk."""
+    found = None
+    while error is not None:
+        if isinstance(error, Exception) and is_broken(error):
+            found = error
+        error = error.__context__
+    return found

@@ -1,0 +1,148 @@
+"""A store that has run for years answers as fast as a new one: which index each hot statement uses."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event, insert, text
+
+from app.identity import IdentitySource, reference_of
+from app.store.acceptance import accept_all
+from app.store.database import open_writer
+from app.store.leads import find_oldest_undelivered
+from app.store.migrate import upgrade
+from app.store.outbox import clear_leases
+from app.store.schema import gates, leads, outbox
+from tests.stores import NOW, claim, new_lead
+
+pytest_plugins = ["tests.store_fixtures"]
+
+DELIVERED, PENDING = 50_000, 1_000
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = open_writer(tmp_path_factory.mktemp("full") / "leads.db")
+    with engine.connect() as connection:
+        upgrade(connection)
+    with engine.begin() as connection:
+        _fill(connection)
+    yield engine
+    engine.dispose()
+
+
+def _fill(connection: Connection) -> None:
+    identities = IdentitySource()
+    kept: list[dict[str, Any]] = []
+    places: list[dict[str, Any]] = []
+    for number in range(DELIVERED + PENDING):
+        received_at = NOW - timedelta(seconds=60 * (DELIVERED + PENDING - number))
+        lead_id = identities.new_id(received_at)
+        key = f"{number:032}"
+        common = {"form": "kontakt", "email_key": key, "phone_key": key}
+        kept.append(
+            {
+                "id": lead_id,
+                "reference": reference_of(lead_id),
+                "received_at": received_at,
+                "body": "{}",
+                "fingerprint": key,
+                **common,
+            }
+        )
+        done = number < DELIVERED
+        places.append(
+            {
+                "lead_id": lead_id,
+                "state": "delivered" if done else "pending",
+                "state_at": received_at,
+                "customer_id": "M1",
+                "login": "default",
+                "next_attempt_at": received_at,
+                "vitec_lead_id": key if done else None,
+                "delivered_at": received_at if done else None,
+                **common,
+            }
+        )
+    connection.execute(insert(leads), kept)
+    connection.execute(insert(outbox), places)
+
+
+def explain(engine: Engine, job: Callable[[Connection], object]) -> list[str]:
+    """The plan of every statement the job runs."""
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    with engine.connect() as connection:
+        event.listen(engine, "before_cursor_execute", listen)
+        job(connection)
+        event.remove(engine, "before_cursor_execute", listen)
+        plan = [
+            row[3]
+            for statement, parameters in asked
+            if statement.startswith(("SELECT", "UPDATE"))
+            for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters)
+        ]
+        connection.rollback()
+    return plan
+
+
+def scans(plan: list[str]) -> list[str]:
+    return [
+        step
+        for step in plan
+        if step.startswith("SCAN") and "USING" not in step and step != "SCAN CONSTANT ROW"
+    ]
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+def test_a_claim_walks_the_due_alone(full: Engine, analysed: bool) -> None:
+    if analysed:
+        with full.begin() as connection:
+            connection.execute(text("ANALYZE"))
+    plan = explain(full, claim)
+    assert plan[0] == "SEARCH outbox USING INDEX ix_outbox_due (next_attempt_at<?)"
+    assert any(step.startswith("SEARCH other USING INDEX ix_outbox_leased") for step in plan)
+    assert [step for step in scans(plan) if step != "SCAN gates"] == []
+    assert not any("TEMP B-TREE" in step for step in plan)
+
+
+def test_the_oldest_undelivered_is_found_among_the_pending(full: Engine) -> None:
+    plan = explain(full, find_oldest_undelivered)
+    assert [step for step in plan if "outbox" in step] == ["SCAN outbox USING INDEX ix_outbox_due"]
+    assert not any(step.startswith("SCAN leads") for step in plan)
+
+
+def test_accepting_looks_up_keys_and_people_by_index(full: Engine) -> None:
+    news = [new_lead(form=f"form{n % 3}", idempotency_key=f"k{n}", phone_key=f"p{n}") for n in range(40)]
+    plan = explain(full, lambda connection: accept_all(connection, news, IdentitySource()))
+    assert not any(step.startswith(("SCAN leads", "SCAN outbox", "SCAN idempotency_keys")) for step in plan)
+    assert any("idempotency_keys USING PRIMARY KEY (form=? AND key=?)" in step for step in plan)
+    assert any("ix_leads_email_key" in step for step in plan)
+    assert any("ix_leads_phone_key" in step for step in plan)
+
+
+def test_leases_are_cleared_without_a_walk_through_what_was_delivered(full: Engine) -> None:
+    assert "ix_outbox_leased" in explain(full, clear_leases)[0]
+
+
+def test_a_backlog_behind_a_closed_gate_is_passed_over(full: Engine) -> None:
+    """Its cost is what the walk along the due costs, and no more."""
+    with full.connect() as connection:
+        connection.execute(
+            insert(gates).values(
+                base_url="https://vitec.test",
+                login="default",
+                customer_id="M1",
+                call_group="create",
+                closed_at=NOW,
+                status=401,
+                probe_at=NOW + timedelta(days=1),
+                credential="c",
+            )
+        )
+        assert claim(connection) is None
+        connection.rollback()
