@@ -14,6 +14,8 @@ from babel.support import Translations
 
 DOMAIN = "leadgate"
 LOCALE = Path(__file__).resolve().parent / "locale"
+LANGUAGES = ("sv", "en")
+"""Those of the texts here, for answers that belong to no form."""
 
 _LANGUAGE = re.compile(r"([a-z]{2,3})(?:[-_][A-Za-z0-9]+)*")
 _ACCEPTED = re.compile(r"([a-z]{2,3}(?:-[a-z0-9]+)*|\*)(?:;q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
@@ -110,14 +112,50 @@ def describe_suggestion(suggestion: str, *, translations: NullTranslations) -> s
     return translations.gettext("Did you mean {suggestion}?").format(suggestion=suggestion)
 
 
-def describe_problem(status: int, *, translations: NullTranslations) -> tuple[str, str]:
-    """Title and explanation of an HTTP status for a visitor, who has never heard of one."""
-    return _problem_sentences(translations.gettext).get(status) or (
-        translations.gettext("Something went wrong on our side"),
-        translations.gettext(
+def describe_problem(
+    status: int, *, translations: NullTranslations, kind: str | None = None
+) -> tuple[str, str]:
+    """Title and explanation of an HTTP status for a visitor, who has never heard of one.
+
+    A problem of a `kind` that only a developer can cause is told in a developer's words.
+    """
+    gettext = translations.gettext
+    told = _developer_sentences(gettext).get(kind or "") or _problem_sentences(gettext).get(status)
+    return told or (
+        gettext("Something went wrong on our side"),
+        gettext(
             "We are sorry. Please try again in a moment. If it does not help, contact us by phone or email."
         ),
     )
+
+
+def _developer_sentences(gettext: Callable[[str], str]) -> dict[str, tuple[str, str]]:
+    return {
+        "malformed": (
+            gettext("We could not read what was sent"),
+            gettext("Send one complete and valid JSON object."),
+        ),
+        "unsupported-media-type": (
+            gettext("We could not read what was sent"),
+            gettext("Send the body as application/json."),
+        ),
+        "method-not-allowed": (
+            gettext("The address cannot be used that way"),
+            gettext("The Allow header names the methods that it takes."),
+        ),
+        "unknown-form": (
+            gettext("There is no such form"),
+            gettext("No form of that name is in the forms file."),
+        ),
+        "invalid-idempotency-key": (
+            gettext("The Idempotency-Key cannot be used"),
+            gettext("It has 1 to 255 printable ASCII characters."),
+        ),
+        "idempotency-key-reused": (
+            gettext("The Idempotency-Key was used before, with other content"),
+            gettext("Use a new key for a new lead."),
+        ),
+    }
 
 
 def _problem_sentences(gettext: Callable[[str], str]) -> dict[int, tuple[str, str]]:
@@ -148,6 +186,10 @@ def _problem_sentences(gettext: Callable[[str], str]) -> dict[int, tuple[str, st
         415: (
             gettext("We could not read what was sent"),
             gettext("Please go back to the form and try once more."),
+        ),
+        422: (
+            gettext("Something needs to be corrected"),
+            gettext("Nothing has been sent yet. Please correct what is named here and send it again."),
         ),
         429: (
             gettext("Many messages have come from your network"),

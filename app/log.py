@@ -1,13 +1,14 @@
 """One line an event, JSON unless a terminal reads it. Never personal data: ids, names of forms, counts."""
 
+import asyncio
 import logging
 import sys
 import traceback
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 Logger = structlog.stdlib.BoundLogger
 
@@ -21,7 +22,7 @@ def configure_logging(style: Literal["json", "console"] | None, *, stream: TextI
     """Sends every library's records and ours through the same renderer, to standard error."""
     out = stream or sys.stderr
     console = style == "console" or (style is None and out.isatty())
-    shared: list[structlog.typing.Processor] = [
+    shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -33,7 +34,7 @@ def configure_logging(style: Literal["json", "console"] | None, *, stream: TextI
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer: structlog.typing.Processor = (
+    renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors=out.isatty())
         if console
         else structlog.processors.JSONRenderer(ensure_ascii=True)
@@ -41,22 +42,28 @@ def configure_logging(style: Literal["json", "console"] | None, *, stream: TextI
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                renderer,
-            ],
+            foreign_pre_chain=[_drop_arguments, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
-    # Their lines name addresses, and an address may hold what a visitor typed.
-    for chatty in ("httpx", "httpcore", "uvicorn.access", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    for own_handlers in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        logging.getLogger(own_handlers).handlers.clear()
-        logging.getLogger(own_handlers).propagate = True
+    root.setLevel(logging.WARNING)
+    logging.getLogger("leadgate").setLevel(logging.INFO)
+
+
+def report_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An event loop's exception handler: its own repeats what an exception says."""
+    get_logger("process").error(
+        "loop_error", cause=context.get("message"), exc_info=context.get("exception") or False
+    )
+
+
+def _drop_arguments(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What a library says is its sentence alone: the values put into it may be what a visitor typed."""
+    said = event["_record"].msg
+    event["event"] = said if isinstance(said, str) else type(said).__name__
+    return event
 
 
 def _render_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,49 +1,74 @@
-"""Every knob, read once from the environment by main and cli and passed on as values."""
+"""Every knob, read once from the environment by cli and passed on as values."""
 
+import io
 import os
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
-from pydantic_settings.sources import PydanticBaseSettingsSource
+from dotenv.parser import parse_stream
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from app.errors import ConfigurationError, Mistake
 
 PREFIX = "LEADGATE_"
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)?")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def parse_duration(value: object) -> object:
-    """`90s`, `15m`, `8h`, `30d`, or a bare number of seconds. Raises ValueError for anything else."""
+def _parse_duration(value: object) -> object:
+    """`90s`, `15m`, `8h`, `30d`, or a bare number of seconds."""
     if not isinstance(value, str):
         return value
-    text = value.strip()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return timedelta(seconds=float(text))
-    if match := _DURATION.fullmatch(text):
-        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
-    raise ValueError("is no duration; write 30s, 15m, 8h or 30d")
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("is no duration; write 30s, 15m, 8h or 30d")
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
 
 
-def _more_than_nothing(value: timedelta) -> timedelta:
-    if value <= timedelta():
-        raise ValueError("must be longer than nothing, such as 15m")
+def _check_duration(value: timedelta) -> timedelta:
+    if not timedelta() < value < timedelta(days=3650):
+        raise ValueError("must be longer than nothing and shorter than ten years, such as 15m")
     return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_more_than_nothing)]
 
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _parse_networks(value: object) -> object:
+    parts = _split(value)
+    return [ip_network(part, strict=False) for part in parts] if isinstance(parts, list) else parts
+
+
+def _split_address(value: str) -> SplitResult | None:
+    """None for what is no http(s) address of a host alone, at most with a path."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    clean = not (parts.username or parts.password or parts.query or parts.fragment)
+    return parts if usable and clean and not re.search(r"\s", value) else None
+
+
+def _check_base_url(value: str) -> str:
+    parts = _split_address(value)
+    if parts is None:
+        raise ValueError(
+            "must be an address such as https://connect.maklare.vitec.net, without login, query or fragment"
+        )
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("must begin with https://, or the password would travel in the clear")
+    return value.rstrip("/")
 
 
 def _is_loopback(host: str | None) -> bool:
@@ -53,55 +78,36 @@ def _is_loopback(host: str | None) -> bool:
         return False
 
 
-def check_base_url(value: str) -> str:
-    """An address of Vitec's: https, except on loopback. Without a trailing slash. Raises ValueError."""
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("is no address; write https://connect.maklare.vitec.net")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError("must begin with https://, or the password would travel in the clear")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("must be scheme, host and at most a path: no login, query or fragment")
-    return value.rstrip("/")
-
-
-def _check_database_url(value: str) -> str:
-    if not value.startswith("sqlite:///") or value == "sqlite:///":
-        raise ValueError("must be sqlite:///path/to/leadgate.db")
-    return value
-
-
 def _check_public_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    if _split_address(value) is None:
         raise ValueError("must be how visitors reach this service, such as https://forms.example.se")
     return value.rstrip("/")
 
 
+def _check_database_url(value: str) -> str:
+    if not value.startswith("sqlite:///") or value.endswith("/"):
+        raise ValueError("must be sqlite:///path/to/leadgate.db")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_duration)]
 Network = IPv4Network | IPv6Network
 
 
-def _parse_networks(value: object) -> object:
-    parts = _split(value)
-    return [ip_network(part, strict=False) for part in parts] if isinstance(parts, list) else parts
+class Settings(BaseModel):
+    """What the names of the environment mean: `vitec_rate` is LEADGATE_VITEC_RATE."""
 
-
-class Settings(BaseSettings):
-    """The environment, `.env`, and for each name `NAME_FILE` holding the value."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     forms: Path = Path("forms.toml")
     database_url: Annotated[str, AfterValidator(_check_database_url)] = "sqlite:///data/leadgate.db"
-    vitec_base_url: Annotated[str, AfterValidator(check_base_url)] = "https://connect.maklare.vitec.net"
+    vitec_base_url: Annotated[str, AfterValidator(_check_base_url)] = "https://connect.maklare.vitec.net"
     vitec_username: str | None = None
     vitec_password: SecretStr | None = None
-    vitec_password_file: Path | None = None
-    """Read anew for each request to Vitec, so that the password can be changed without a restart."""
     vitec_format: Literal["json", "xml"] = "json"
     vitec_timeout: Duration = timedelta(seconds=30)
     vitec_concurrency: int = Field(default=5, ge=1, le=100)
-    vitec_rate: float = Field(default=10, gt=0)
+    vitec_rate: float = Field(default=10, gt=0, le=1000)
     retry_schedule: Annotated[tuple[Duration, ...], BeforeValidator(_split), Field(min_length=1)] = tuple(
         timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
     )
@@ -110,88 +116,130 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = ()
     log_format: Literal["json", "console"] | None = None
+    files: Mapping[str, Path] = Field(default_factory=dict)
+    """The files that NAME_FILE named, by name of the setting: a password is read from its file at each use."""
 
     @cached_property
     def database_path(self) -> Path:
         return Path(self.database_url.removeprefix("sqlite:///"))
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del file_secret_settings  # a directory of secrets; ours are named one by one
-        return (
-            init_settings,
-            _WithFiles(settings_cls, env_settings),
-            _WithFiles(settings_cls, dotenv_settings),
-        )
+
+NAMES = {PREFIX + name.upper(): name for name in Settings.model_fields if name != "files"}
+"""The settings by their names in the environment."""
+
+DOTENV = Path(".env")
 
 
-class _WithFiles(PydanticBaseSettingsSource):
-    """Adds `NAME_FILE` to a source of names, and keeps comma lists from being read as JSON."""
+@dataclass(slots=True)
+class Environment:
+    """The names that begin with LEADGATE_, and what is wrong with them. A process's own go before `.env`."""
 
-    def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
-        super().__init__(settings_cls)
-        assert isinstance(source, EnvSettingsSource | DotEnvSettingsSource)
-        self._names = {name.upper(): value for name, value in source.env_vars.items()}
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        del field
-        name = PREFIX + field_name.upper()
-        value = self._names.get(name)
-        path = self._names.get(f"{name}_FILE")
-        if value and path:
-            raise ConfigurationError([Mistake(name, "", f"is set beside {name}_FILE; keep one of the two")])
-        return (_read(f"{name}_FILE", Path(path)) if path else value or None), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        mistakes: list[Mistake] = []
-        for field_name, field in self.settings_cls.model_fields.items():
-            try:
-                value, _, _ = self.get_field_value(field, field_name)
-            except ConfigurationError as error:
-                mistakes += error.mistakes
-                continue
-            if value is not None:
-                found[field_name] = value
-        if mistakes:
-            raise ConfigurationError(mistakes)
-        return found
+    settings: Settings = field(default_factory=Settings)
+    """What is wrong stands at its default here."""
+    mistakes: list[Mistake] = field(default_factory=list)
+    warnings: list[Mistake] = field(default_factory=list)
 
 
-def _read(name: str, path: Path) -> str:
+def read_settings() -> Settings:
+    """Raises ConfigurationError with every mistake. Values are never repeated: some are secrets."""
+    environment = read_environment()
+    if environment.mistakes:
+        raise ConfigurationError(environment.mistakes)
+    return environment.settings
+
+
+def read_environment(process: Mapping[str, str] = os.environ, *, dotenv: Path = DOTENV) -> Environment:
+    found = Environment()
+    given: dict[str, Any] = {}
+    files: dict[str, Path] = {}
+    sources = (process, _read_dotenv(dotenv, found.mistakes))
+    for name, setting in NAMES.items():
+        for source in sources:
+            value, path = source.get(name), source.get(f"{name}_FILE")
+            if value and path:
+                found.mistakes.append(Mistake(name, "", f"is set beside {name}_FILE; keep one of the two"))
+            elif path:
+                files[setting] = Path(path)
+                value = _read_value(f"{name}_FILE", files[setting], found.mistakes)
+            if value:
+                given[setting] = value
+            if value or path:
+                break
+    found.mistakes += _check_login(sources)
+    found.settings = _build(given, files, found.mistakes)
+    found.warnings += [*_find_typos(sources), *_look_at_times(found.settings)]
+    return found
+
+
+def _read_dotenv(path: Path, mistakes: list[Mistake]) -> dict[str, str]:
     try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return {}
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise ConfigurationError([Mistake(name, "", f"cannot be read: {path}: {reason}")]) from None
+        mistakes.append(Mistake(str(path), "", f"cannot be read: {_explain(error)}"))
+        return {}
+    names = {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            mistakes.append(Mistake(str(path), f"line {binding.original.line}", "is not NAME=value"))
+        elif binding.key:
+            names[binding.key] = binding.value or ""
+    return names
 
 
-def read_settings(**given: Any) -> Settings:
-    """The settings of this process; what is given goes before the environment, the environment before .env.
-
-    Raises ConfigurationError with every mistake. Values are never repeated: some are secrets.
-    """
+def _read_value(name: str, path: Path, mistakes: list[Mistake]) -> str | None:
     try:
-        settings = Settings(_env_file=os.environ.get("LEADGATE_ENV_FILE", ".env"), **given)
+        value = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        # The path is not repeated: a secret may have been written where its file belongs.
+        mistakes.append(Mistake(name, "", f"names a file that cannot be read: {_explain(error)}"))
+        return None
+    if not value:
+        mistakes.append(Mistake(name, "", "names an empty file"))
+    return value
+
+
+def _explain(error: OSError | UnicodeDecodeError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "it is no UTF-8 text"
+
+
+def _check_login(sources: tuple[Mapping[str, str], ...]) -> Iterator[Mistake]:
+    halves = [PREFIX + "VITEC_USERNAME", PREFIX + "VITEC_PASSWORD"]
+    missing = [one for one in halves if not any(at.get(one) or at.get(f"{one}_FILE") for at in sources)]
+    if len(missing) == 1:
+        yield Mistake(missing[0], "", "is missing; the other half of the login is set")
+
+
+def _build(given: dict[str, Any], files: dict[str, Path], mistakes: list[Mistake]) -> Settings:
+    try:
+        return Settings(**given, files=files)
     except ValidationError as error:
-        raise ConfigurationError([_mistake(dict(one)) for one in error.errors(include_input=False)]) from None
-    half = settings.vitec_username is None, settings.vitec_password is None
-    if half in {(True, False), (False, True)}:
-        missing = "VITEC_USERNAME" if half[0] else "VITEC_PASSWORD"
-        raise ConfigurationError(
-            [Mistake(PREFIX + missing, "", "is missing; the other half of the login is set")]
+        found: list[dict[str, Any]] = [dict(one) for one in error.errors(include_input=False)]
+    mistakes += [_describe(one) for one in found]
+    wrong = {one["loc"][0] for one in found}
+    return Settings(**{name: value for name, value in given.items() if name not in wrong}, files=files)
+
+
+def _describe(error: dict[str, Any]) -> Mistake:
+    setting, *rest = error["loc"]
+    place = next((f"part {index + 1}" for index in rest if isinstance(index, int)), "")
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return Mistake(PREFIX + str(setting).upper(), place, message)
+
+
+def _find_typos(sources: tuple[Mapping[str, str], ...]) -> Iterator[Mistake]:
+    known = {name.removeprefix(PREFIX) for name in NAMES}
+    for name in sorted({name for source in sources for name in source if name.startswith(PREFIX)}):
+        word = name.removeprefix(PREFIX).removesuffix("_FILE")
+        if word not in known and (near := get_close_matches(word, sorted(known), n=1, cutoff=0.7)):
+            yield Mistake(name, "", f"is no setting. Did you mean {PREFIX}{near[0]}?")
+
+
+def _look_at_times(settings: Settings) -> Iterator[Mistake]:
+    if settings.reconcile_settle < settings.vitec_timeout:
+        yield Mistake(
+            PREFIX + "RECONCILE_SETTLE",
+            "",
+            "is shorter than LEADGATE_VITEC_TIMEOUT: Vitec may still be at work on a lead that is looked for",
         )
-    return settings
-
-
-def _mistake(error: dict[str, Any]) -> Mistake:
-    name, *rest = error["loc"]
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return Mistake(PREFIX + str(name).upper(), ".".join(str(part) for part in rest), message)

@@ -108,13 +108,17 @@ def check(raw: dict[str, Any], *, name: str = "all", **circumstances: Any) -> En
     )
 
 
+def send(raw: dict[str, Any], *, name: str = "all", **circumstances: Any) -> Enquiry | SubmissionRefused:
+    try:
+        return check(raw, name=name, **circumstances)
+    except SubmissionRefused as refused:
+        return refused
+
+
 def errors(raw: dict[str, Any], *, name: str = "all", **circumstances: Any) -> list[tuple[str, str]]:
     """Pointers and codes; none for what is accepted."""
-    try:
-        check(raw, name=name, **circumstances)
-    except SubmissionRefused as refused:
-        return [(error.pointer, error.code) for error in refused.errors]
-    return []
+    sent = send(raw, name=name, **circumstances)
+    return [] if isinstance(sent, Enquiry) else [(error.pointer, error.code) for error in sent.errors]
 
 
 def codes(enquiry: Enquiry) -> list[str]:

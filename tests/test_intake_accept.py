@@ -271,7 +271,7 @@ def test_no_header_is_no_key() -> None:
 )  # fmt: skip
 def test_what_is_no_key_is_refused_without_repeating_it(header: str) -> None:
     with pytest.raises(
-        InvalidIdempotencyKey, match="^Idempotency-Key must be 1 to 255 printable ASCII"
+        InvalidIdempotencyKey, match=r"^Idempotency-Key must be 1 to 255 printable ASCII"
     ) as error:
         read_idempotency_key(header)
     assert str(error.value).isascii()

@@ -2,38 +2,38 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.errors import ConfigurationError, Mistake
 from app.forms.model import Forms, Login, Password
 from app.forms.reader import read_forms
-from app.settings import PREFIX, Settings, read_settings
+from app.forms.warnings import find_warnings
+from app.settings import PREFIX, Environment, Settings, read_environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     settings: Settings
     forms: Forms
+    warnings: tuple[Mistake, ...] = ()
+    """What is allowed and still deserves a second look."""
 
 
 def read_configuration() -> Configuration:
     """Raises ConfigurationError with the mistakes of both."""
-    mistakes: list[Mistake] = []
-    settings: Settings | None = None
+    environment = read_environment()
     try:
-        settings = read_settings()
+        forms = read_forms(
+            environment.settings.forms, default_login=_presume_login(environment), environ=os.environ
+        )
     except ConfigurationError as error:
-        mistakes += error.mistakes
-    # With the environment in disorder the forms are read all the same, for what is wrong in them.
-    path = settings.forms if settings else Path(os.environ.get(PREFIX + "FORMS", "forms.toml"))
-    login = default_login(settings) if settings else _STANDIN
-    try:
-        forms = read_forms(path, default_login=login, environ=os.environ)
-    except ConfigurationError as error:
-        mistakes += error.mistakes
-    if mistakes or settings is None:
-        raise ConfigurationError(mistakes)
-    return Configuration(settings=settings, forms=forms)
+        raise ConfigurationError([*environment.mistakes, *error.mistakes]) from None
+    if environment.mistakes:
+        raise ConfigurationError(environment.mistakes)
+    return Configuration(
+        settings=environment.settings,
+        forms=forms,
+        warnings=(*environment.warnings, *find_warnings(forms)),
+    )
 
 
 def reread_forms(settings: Settings) -> Forms:
@@ -41,20 +41,23 @@ def reread_forms(settings: Settings) -> Forms:
     return read_forms(settings.forms, default_login=default_login(settings), environ=os.environ)
 
 
-_STANDIN = Login(
-    name="default", username="-", password=Password(value="-"), base_url="https://connect.maklare.vitec.net"
-)
-
-
 def default_login(settings: Settings) -> Login | None:
     """The environment's login; None when it names none."""
     if settings.vitec_username is None or settings.vitec_password is None:
         return None
-    password = (
-        Password(file=settings.vitec_password_file)
-        if settings.vitec_password_file
-        else Password(value=settings.vitec_password.get_secret_value())
-    )
+    # From its file it is read anew for each request to Vitec, so that it can be changed without a restart.
+    file = settings.files.get("vitec_password")
+    password = Password(file=file) if file else Password(value=settings.vitec_password.get_secret_value())
     return Login(
         name="default", username=settings.vitec_username, password=password, base_url=settings.vitec_base_url
     )
+
+
+def _presume_login(environment: Environment) -> Login | None:
+    """Where the login itself is mistaken that is told once, and not again of each form that uses it."""
+    mistaken = any(one.source.startswith(_LOGIN) for one in environment.mistakes)
+    return _STANDIN if mistaken else default_login(environment.settings)
+
+
+_LOGIN = (f"{PREFIX}VITEC_USERNAME", f"{PREFIX}VITEC_PASSWORD")
+_STANDIN = Login(name="default", username="-", password=Password(value="-"), base_url="https://vitec.invalid")

@@ -1,16 +1,20 @@
-"""The operator's socket: commands beside a running server are carried out by its own writer."""
+"""The operator's commands: carried out by a running server through its socket, or with the lock when none runs."""
 
 import asyncio
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
+
+from sqlalchemy import Connection
 
 from app.errors import LeadgateError, OperatorError
 from app.log import get_logger
@@ -21,7 +25,7 @@ from app.store.store import Store
 
 _log = get_logger("control")
 
-_LONGEST_PATH = 100  # of sockaddr_un's 104 (macOS) and 108 (Linux)
+_LONGEST_PATH = 100  # bytes, of sockaddr_un's 104 (macOS) and 108 (Linux)
 _LONGEST_LINE = 64 * 1024
 _ANSWER_WITHIN = 10.0
 
@@ -33,70 +37,56 @@ def locate_socket(database: Path) -> Path:
     beside = database.absolute().with_name(database.name + ".sock")
     if len(os.fsencode(beside)) <= _LONGEST_PATH:
         return beside
-    return Path(gettempdir()) / f"leadgate-{os.getuid()}-{sha256(os.fsencode(beside)).hexdigest()[:16]}.sock"
+    return Path(gettempdir()) / f"leadgate-{sha256(os.fsencode(beside)).hexdigest()[:32]}.sock"
 
 
 async def carry_out(store: Store, command: Command) -> Any:
-    """Does what a command says, in one transaction. Raises OperatorError."""
-    now = datetime.now(UTC)
-    actor = str(command.get("actor", "operator"))
-    if command.get("do") == "probe_gates":
-        return await store.write(lambda connection: probe_now(connection, now=now))
-    act = _ACTS.get(str(command.get("do")))
-    if act is None:
-        raise OperatorError(f"unknown command {command.get('do')!r}")
-
-    def decide(connection: Any) -> str:
-        lead_id = find_lead_id(connection, str(command["lead"]))
-        act(connection, lead_id, command, now, actor)
-        return lead_id
-
-    lead_id = await store.write(decide)
+    """Does what a command says, in one transaction. Raises OperatorError or StoreError; KeyError for half a command."""
+    if command["do"] not in {"retry", "release", "discard", "probe_gates"}:
+        raise OperatorError(f"this version knows no command {command['do']!r}")
+    done = await store.write(partial(_act, command=command, now=datetime.now(UTC)))
     store.wake()
+    return done
+
+
+def _act(connection: Connection, *, command: Command, now: datetime) -> Any:
+    if command["do"] == "probe_gates":
+        return probe_now(connection, now=now)
+    lead_id, actor = find_lead_id(connection, command["lead"]), str(command["actor"])
+    match command["do"]:
+        case "retry":
+            retry_lead(connection, lead_id, now=now, actor=actor)
+        case "release":
+            release_lead(connection, lead_id, now=now, actor=actor)
+        case "discard":
+            discard_lead(connection, lead_id, reason=str(command["reason"]), now=now, actor=actor)
     return lead_id
 
 
-def _retry(connection: Any, lead_id: str, _command: Command, now: datetime, actor: str) -> None:
-    retry_lead(connection, lead_id, now=now, actor=actor)
+@asynccontextmanager
+async def listening(store: Store) -> AsyncIterator[None]:
+    """Answers on the store's socket, mode 0600: who may write the store may command. Raises LeadgateError."""
+    path = locate_socket(store.path)
+    before = os.umask(0o177)
+    try:
+        path.unlink(missing_ok=True)  # the lock is held: whoever made it is gone
+        server = await asyncio.start_unix_server(_Desk(store).answer, path, limit=_LONGEST_LINE)
+    except OSError as error:
+        raise LeadgateError(f"{path}: cannot listen for commands: {error.strerror}") from None
+    finally:
+        os.umask(before)
+    try:
+        yield
+    finally:
+        server.close()
+        path.unlink(missing_ok=True)
 
 
-def _release(connection: Any, lead_id: str, _command: Command, now: datetime, actor: str) -> None:
-    release_lead(connection, lead_id, now=now, actor=actor)
-
-
-def _discard(connection: Any, lead_id: str, command: Command, now: datetime, actor: str) -> None:
-    discard_lead(connection, lead_id, reason=str(command.get("reason", "")), now=now, actor=actor)
-
-
-_ACTS: dict[str, Callable[[Any, str, Command, datetime, str], None]] = {
-    "retry": _retry,
-    "release": _release,
-    "discard": _discard,
-}
-
-
-@dataclass(slots=True)
-class ControlServer:
-    """Listens with mode 0600: who may write the store's folder may command."""
-
+@dataclass(frozen=True, slots=True)
+class _Desk:
     store: Store
-    path: Path
-    _server: asyncio.Server | None = None
 
-    async def start(self) -> None:
-        self.path.unlink(missing_ok=True)  # the lock file is held: whoever made it is gone
-        before = os.umask(0o177)
-        try:
-            self._server = await asyncio.start_unix_server(self._answer, self.path, limit=_LONGEST_LINE)
-        finally:
-            os.umask(before)
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self.path.unlink(missing_ok=True)
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 line = await reader.readline()
@@ -109,43 +99,49 @@ class ControlServer:
 
     async def _try(self, line: bytes) -> Command:
         try:
-            command = json.loads(line)
-            return {"result": await carry_out(self.store, command)}
+            return {"result": await carry_out(self.store, json.loads(line))}
         except LeadgateError as error:
             return {"error": str(error)}
         except (ValueError, KeyError, TypeError, AttributeError):
-            return {"error": "unreadable command"}
+            return {"error": "the command cannot be read"}
 
 
-def ask_server(path: Path, command: Command) -> Any:
-    """What the running server answers. Raises ConnectionError when none runs, OperatorError when it refuses."""
-    with socket.socket(socket.AF_UNIX) as channel:
-        channel.settimeout(_ANSWER_WITHIN + 1)
-        try:
-            channel.connect(str(path))
-        except OSError as error:
-            raise ConnectionError from error
+def command_store(database: Path, command: Command) -> Any:
+    """Through the running server, or with the lock when none runs. Raises LeadgateError."""
+    channel = _connect(locate_socket(database))
+    if channel is None:
+        return asyncio.run(_carry_out_alone(database, command))
+    with channel:
+        return _ask(channel, command)
+
+
+def _connect(path: Path) -> socket.socket | None:
+    channel = socket.socket(socket.AF_UNIX)
+    channel.settimeout(_ANSWER_WITHIN + 1)
+    try:
+        channel.connect(str(path))
+    except OSError:  # nobody is there, or the socket of a server that died
+        channel.close()
+        return None
+    return channel
+
+
+def _ask(channel: socket.socket, command: Command) -> Any:
+    try:
         channel.sendall(json.dumps(command).encode() + b"\n")
         with channel.makefile("rb") as answers:
-            line = answers.readline()
-    answer = json.loads(line) if line else {"error": "the server did not answer"}
+            answer = json.loads(answers.readline())
+    except (OSError, ValueError):
+        raise OperatorError("the running server did not answer; look whether it was done") from None
     if "error" in answer:
         raise OperatorError(answer["error"])
     return answer["result"]
 
 
-def command_store(database: Path, command: Command) -> Any:
-    """Through the running server, or with the lock when none runs. Raises LeadgateError."""
-    try:
-        return ask_server(locate_socket(database), command)
-    except ConnectionError:
-        return asyncio.run(_with_own_store(database, lambda store: carry_out(store, command)))
-
-
-async def _with_own_store(database: Path, act: Callable[[Store], Awaitable[Any]]) -> Any:
+async def _carry_out_alone(database: Path, command: Command) -> Any:
     store = Store(database)
     store.open()
     try:
-        return await act(store)
+        return await carry_out(store, command)
     finally:
         store.close()

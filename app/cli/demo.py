@@ -13,7 +13,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from app.cli.configuration import Configuration, reread_forms
-from app.cli.process import Gateway, address_of, bind, make_server, run_servers, serve_alone
+from app.cli.gateway import delivering, open_gateway
+from app.cli.process import Stop, address_of, bind, make_server, run_servers
 from app.intake.attribution import allowed_parameters
 from app.resources import STATIC
 from app.sandbox.app import create_sandbox
@@ -23,37 +24,34 @@ from app.web.rendering import Renderer
 
 CAMPAIGN = "utm_source=google&utm_medium=cpc&utm_campaign=host-i-hornviken"
 
-_DATABASE = "sqlite:///data/demo.db"
+_DATABASE = "data/demo.db"
 
 
 async def run(port: int) -> None:
-    """`leadgate demo`: the first of three ports is the gateway's. Raises LeadgateError."""
-    listeners = [bind("127.0.0.1", port + place) for place in range(3)]
+    """`leadgate demo`: three ports from `port` on, or any three for 0. Raises LeadgateError."""
+    listeners = [bind("127.0.0.1", port + place if port else 0) for place in range(3)]
     gateway_url, sandbox_url, page_url = (address_of(listener) for listener in listeners)
+    stop = Stop()
     with TemporaryDirectory() as folder:
         configuration = _configure(Path(folder), sandbox_url=sandbox_url, page_url=page_url)
-    gateway = Gateway.open(configuration)
-    try:
-        await gateway.start_control()
+    async with open_gateway(configuration) as gateway, delivering(gateway, stop=stop):
         servers = [
             make_server(gateway.create_app()),
             make_server(create_sandbox()),
             make_server(_sample_page(gateway_url, sandbox_url, page_url)),
         ]
-        gateway.start_delivery(when_broken=lambda: None)
-
-        def announce() -> None:
-            print(
+        await run_servers(
+            list(zip(servers, listeners, strict=True)),
+            stop=stop,
+            announce=lambda: print(
                 f"\n  The agency's page   {page_url}/?{CAMPAIGN}"
                 f"\n  Vitec's inbox       {sandbox_url}/"
                 f"\n  The form by itself  {gateway_url}/f/kontakt"
-                "\n\n  Open the first, fill in the form, and watch the lead arrive in the second. Ctrl-C stops.\n",
+                "\n\n  Open the first, fill in the form, and watch the lead arrive in the second."
+                f"\n  Leads are kept in {_DATABASE}. Ctrl-C stops.\n",
                 flush=True,
-            )
-
-        await run_servers(list(zip(servers, listeners, strict=True)), gateway, announce=announce)
-    finally:
-        await gateway.close()
+            ),
+        )
 
 
 def _configure(folder: Path, *, sandbox_url: str, page_url: str) -> Configuration:
@@ -62,15 +60,12 @@ def _configure(folder: Path, *, sandbox_url: str, page_url: str) -> Configuratio
     text = files("app.cli").joinpath("demo.toml").read_text(encoding="utf-8")
     path.write_text(text.replace("{page}", page_url), encoding="utf-8")
     login = SandboxLogin()
-    settings = Settings.model_construct(
-        **{
-            **{name: field.get_default() for name, field in Settings.model_fields.items()},
-            "forms": path,
-            "database_url": _DATABASE,
-            "vitec_base_url": sandbox_url,
-            "vitec_username": login.username,
-            "vitec_password": SecretStr(login.password),
-        }
+    settings = Settings(
+        forms=path,
+        database_url=f"sqlite:///{_DATABASE}",
+        vitec_base_url=sandbox_url,
+        vitec_username=login.username,
+        vitec_password=SecretStr(login.password),
     )
     return Configuration(settings=settings, forms=reread_forms(settings))
 
@@ -96,8 +91,8 @@ def _sample_page(gateway_url: str, sandbox_url: str, page_url: str) -> Starlette
 async def run_sandbox(host: str, port: int) -> None:
     """`leadgate sandbox`: Vitec's stand-in alone, until it is interrupted."""
     listener = bind(host, port)
-    await serve_alone(
-        make_server(create_sandbox()),
-        listener,
+    await run_servers(
+        [(make_server(create_sandbox()), listener)],
+        stop=Stop(),
         announce=lambda: print(f"The sandbox is ready on {address_of(listener)}", flush=True),
     )

@@ -1,37 +1,24 @@
-"""The long-running processes: the server with its delivery, and how they start, reload and stop."""
+"""Long-running processes: how they listen, say that they are ready, reload, drain and stop."""
 
 import asyncio
 import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
 import uvicorn
 
-from app.cli.configuration import Configuration, reread_forms
-from app.cli.control import ControlServer, locate_socket
-from app.delivery.courier import Courier, Terms
-from app.delivery.pace import Pace
-from app.delivery.worker import Worker
-from app.errors import ConfigurationError, LeadgateError
-from app.forms.live import LiveForms
-from app.intake.digests import Digests
-from app.log import get_logger
-from app.main import create_app
-from app.settings import Settings
-from app.store.secret import load_or_make_secret
-from app.store.store import Store
-from app.vitec.client import VitecClient
+from app.cli.configuration import Configuration
+from app.cli.gateway import delivering, open_gateway
+from app.errors import LeadgateError
+from app.log import get_logger, report_loop_error
 
 _log = get_logger("process")
 
-# Together below the ten seconds after which an orchestrator kills.
 _REQUESTS_GRACE = 5
-_TURNS_GRACE = timedelta(seconds=8)
 
 
 class Server(uvicorn.Server):
@@ -43,7 +30,7 @@ class Server(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises LeadgateError with a sentence for the operator."""
+    """A socket that holds its port. Raises LeadgateError with a sentence for the operator."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -51,7 +38,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         raise LeadgateError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
         ) from None
     return listener
 
@@ -65,7 +52,6 @@ def make_server(app: Any, *, trusted_proxies: Sequence[object] = ()) -> Server:
     return Server(
         uvicorn.Config(
             app,
-            http="httptools",
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -79,169 +65,84 @@ def make_server(app: Any, *, trusted_proxies: Sequence[object] = ()) -> Server:
     )
 
 
-@dataclass(slots=True)
-class Gateway:
-    """A store, the web application over it, and the delivery out of it."""
+class Stop(asyncio.Event):
+    """Set by SIGTERM and SIGINT; a second SIGINT ends the process at once."""
 
-    settings: Settings
-    forms: LiveForms
-    store: Store
-    secret: bytes
-    worker: Worker | None = None
-    _running: "asyncio.Task[None] | None" = None
-    _client: VitecClient | None = None
-    _control: ControlServer | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(name, self._hear)
 
-    @classmethod
-    def open(cls, configuration: Configuration) -> "Gateway":
-        """Takes the store's lock and brings it up to date. Raises StoreError."""
-        settings = configuration.settings
-        store = Store(settings.database_path)
-        store.open()
-        try:
-            secret = (
-                settings.secret_key.get_secret_value().encode()
-                if settings.secret_key
-                else load_or_make_secret(settings.database_path)
-            )
-        except LeadgateError:
-            store.close()
-            raise
-        return cls(settings, LiveForms(configuration.forms), store, secret)
-
-    def create_app(self) -> Any:
-        return create_app(
-            forms=self.forms, store=self.store, secret=self.secret, public_url=self.settings.public_url
-        )
-
-    async def start_control(self) -> None:
-        self._control = ControlServer(self.store, locate_socket(self.settings.database_path))
-        await self._control.start()
-
-    def start_delivery(self, *, when_broken: Callable[[], None]) -> None:
-        settings = self.settings
-        self._client = VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format)
-        courier = Courier(
-            store=self.store,
-            forms=self.forms,
-            client=self._client,
-            pace=Pace(settings.vitec_rate),
-            terms=Terms(timeout=settings.vitec_timeout, schedule=settings.retry_schedule),
-            digest_password=Digests(self.secret).of_password,
-            now=_now,
-        )
-        self.worker = Worker(self.store, courier, concurrency=settings.vitec_concurrency, now=_now)
-        self._running = asyncio.create_task(self.worker.run())
-        self._running.add_done_callback(lambda _: when_broken())
-
-    def reload(self) -> None:
-        """The forms anew. A bad file leaves the old ones serving, and says so."""
-        try:
-            self.forms.current = reread_forms(self.settings)
-        except ConfigurationError as error:
-            for mistake in error.mistakes:
-                _log.error(
-                    "forms_not_reloaded", source=mistake.source, key=mistake.key, mistake=mistake.message
-                )
-            return
-        _log.info("forms_reloaded", forms=sorted(self.forms.current.forms))
-
-    async def stop_delivery(self) -> None:
-        if self.worker is not None and self._running is not None:
-            await self.worker.stop(grace=_TURNS_GRACE)
-            await self._running
-
-    async def close(self) -> None:
-        await self.stop_delivery()
-        if self._client is not None:
-            await self._client.aclose()
-        if self._control is not None:
-            await self._control.stop()
-        self.store.close()
+    def _hear(self) -> None:
+        self._loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        self.set()
 
 
 Listening = tuple[Server, socket.socket]
 
 
 async def run_servers(
-    servers: Sequence[Listening], gateway: Gateway, *, announce: Callable[[], None]
+    servers: Sequence[Listening], *, stop: asyncio.Event, announce: Callable[[], None]
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then drains: no new claims, the requests and turns under way finished."""
-    loop = asyncio.get_running_loop()
-    draining: list[asyncio.Task[None]] = []
-    loop.add_signal_handler(signal.SIGHUP, gateway.reload)
-    await _serve_until_told(
-        servers,
-        announce=announce,
-        when_told=lambda: draining.append(loop.create_task(gateway.stop_delivery())),
-    )
-    await asyncio.gather(*draining)
-
-
-async def serve_alone(server: Server, listener: socket.socket, *, announce: Callable[[], None]) -> None:
-    """A server that has nothing behind it to drain."""
-    await _serve_until_told([(server, listener)], announce=announce, when_told=lambda: None)
-
-
-async def _serve_until_told(
-    servers: Sequence[Listening], *, announce: Callable[[], None], when_told: Callable[[], object]
-) -> None:
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(name)  # a second Ctrl-C interrupts at once
-        when_told()
-        for server, _ in servers:
-            server.should_exit = True
-
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop)
+    """Serves until `stop` is set, then finishes the requests under way."""
     serving = [asyncio.create_task(server.serve([listener])) for server, listener in servers]
-    while not all(server.started for server, _ in servers) and not any(task.done() for task in serving):
+    for task in serving:
+        task.add_done_callback(lambda _: stop.set())
+    while not all(server.started for server, _ in servers) and not stop.is_set():  # noqa: ASYNC110 - uvicorn tells nobody
         await asyncio.sleep(0.01)
-    announce()
-    # What is alive now stays alive: the collector need not walk it while visitors wait.
-    gc.collect()
-    gc.freeze()
+    if not stop.is_set():
+        announce()
+        # What is alive now stays alive: the collector need not walk it while visitors wait.
+        gc.collect()
+        gc.freeze()
+    await stop.wait()
+    for server, _ in servers:
+        server.should_exit = True
     await asyncio.gather(*serving)
 
 
-def run_loop(main: Awaitable[None]) -> None:
-    """On uvloop where there is one."""
-
-    async def run() -> None:
-        await main
-
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """On uvloop where there is one. Raises LeadgateError; whatever else ends it is told without its values."""
     with asyncio.Runner(loop_factory=_find_loop_factory()) as runner:
-        runner.run(run())
+        runner.get_loop().set_exception_handler(report_loop_error)
+        try:
+            runner.run(main)
+        except LeadgateError:
+            raise
+        except Exception:  # noqa: BLE001 - its traceback would print what a visitor typed
+            _log.exception("process_broken")
+            raise LeadgateError("ended by a defect, which the log names") from None
 
 
 def _find_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
-        import uvloop
+        return getattr(import_module("uvloop"), "new_event_loop", None)
     except ImportError:
         return None
-    return uvloop.new_event_loop
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def serve(configuration: Configuration, *, host: str, port: int, deliver: bool) -> None:
-    """`leadgate serve`. Raises LeadgateError before it is ready."""
+    """`leadgate serve`. Raises LeadgateError."""
     listener = bind(host, port)
-    gateway = Gateway.open(configuration)
-    try:
-        await gateway.start_control()
+    stop = Stop()
+    async with open_gateway(configuration) as gateway:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
         server = make_server(gateway.create_app(), trusted_proxies=configuration.settings.trusted_proxies)
-        if deliver:
-            gateway.start_delivery(when_broken=lambda: setattr(server, "should_exit", True))
-        await run_servers(
-            [(server, listener)],
-            gateway,
-            announce=lambda: print(f"Leadgate is ready on {address_of(listener)}", flush=True),
-        )
-    finally:
-        await gateway.close()
+        async with delivering(gateway, stop=stop) if deliver else contextlib.nullcontext():
+            await run_servers(
+                [(server, listener)],
+                stop=stop,
+                announce=lambda: print(f"Leadgate is ready on {address_of(listener)}", flush=True),
+            )
+
+
+async def deliver(configuration: Configuration) -> None:
+    """`leadgate deliver`. Raises LeadgateError."""
+    stop = Stop()
+    async with open_gateway(configuration) as gateway:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
+        async with delivering(gateway, stop=stop):
+            print(f"Leadgate delivers from {configuration.settings.database_path}", flush=True)
+            await stop.wait()

@@ -1,133 +1,158 @@
 """What the operator reads: lists, one lead's story, closed gates."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from app.errors import OperatorError
 from app.identity import write_reference
-from app.lead import LeadState
+from app.lead import Lead, LeadState
 from app.settings import Settings
 from app.store.gates import list_gates
 from app.store.history import load_history
 from app.store.leads import find_lead_id, find_status, list_statuses, load_lead
+from app.store.migrate import current_revision
 from app.store.reading import read_beside
+from app.store.words import LeadStatus
+
+Row = dict[str, Any]
 
 
-def list_leads(
-    settings: Settings, *, states: Sequence[LeadState], form: str | None, limit: int | None
-) -> list[dict[str, Any]]:
-    job = partial(list_statuses, states=states, form=form, limit=limit)
-    return [
-        {
-            "id": status.lead_id,
-            "reference": write_reference(status.reference),
-            "status": status.state.value,
-            "form": status.form,
-            "receivedAt": status.received_at.isoformat(),
-        }
-        for status in read_beside(_require_store(settings), job)
-    ]
-
-
-def tell_story(settings: Settings, name: str) -> dict[str, Any]:
-    """The lead itself, where it is, and its history. Raises LeadNotFound."""
-
-    def read(connection: Any) -> dict[str, Any]:
-        lead_id = find_lead_id(connection, name)
-        status = find_status(connection, lead_id)
-        assert status is not None
-        lead = asdict(load_lead(connection, lead_id))
-        return {
-            "id": lead_id,
-            "reference": write_reference(status.reference),
-            "status": status.state.value,
-            "reason": status.reason,
-            "form": status.form,
-            "receivedAt": status.received_at,
-            "deliveredAt": status.delivered_at,
-            "lead": lead | {"reference": write_reference(status.reference)},
-            "history": load_history(connection, lead_id),
-        }
-
-    story: dict[str, Any] = json.loads(
-        json.dumps(read_beside(_require_store(settings), read), default=_write_value)
-    )
-    return story
-
-
-def _require_store(settings: Settings) -> Path:
+def require_store(settings: Settings) -> Path:
+    """Raises OperatorError: an operator's command must not make a store where none was."""
     path = settings.database_path
     if not path.is_file():
         raise OperatorError(f"there is no store at {path} yet: nothing has been accepted")
     return path
 
 
-def _write_value(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+def list_leads(
+    settings: Settings, *, states: Sequence[LeadState], form: str | None, limit: int | None
+) -> list[Row]:
+    job = partial(list_statuses, states=states, form=form, limit=limit)
+    return [_describe(status) for status in read_beside(require_store(settings), job)]
 
 
-def print_list(rows: Sequence[dict[str, Any]]) -> None:
-    for row in rows:
-        print(
-            f"{row['reference']}  {row['status']:<11}  {row['receivedAt'][:19]}Z  {row['form']:<16}  {row['id']}"
-        )
-    if not rows:
-        print("no leads")
+def _describe(status: LeadStatus) -> Row:
+    return {
+        "id": status.lead_id,
+        "reference": write_reference(status.reference),
+        "status": status.state.value,
+        "form": status.form,
+        "receivedAt": _write_moment(status.received_at),
+    }
 
 
-def print_story(story: dict[str, Any]) -> None:
-    print(f"{story['reference']}  {story['status']}  {story['id']}")
-    for name in ("form", "reason", "receivedAt", "deliveredAt"):
-        if story[name]:
-            print(f"  {name}: {story[name]}")
-    print("lead")
-    _print_values(story["lead"], "  ")
-    print("history")
-    for entry in story["history"]:
-        rest = "  ".join(f"{name}={value}" for name, value in entry.items() if name not in {"at", "kind"})
-        print(f"  {entry['at'][:23]}  {entry['kind']}  {rest}".rstrip())
+def tell_story(settings: Settings, name: str) -> Row:
+    """The lead itself, where it is, and its history. Raises LeadNotFound."""
+    return read_beside(require_store(settings), partial(_read_story, name=name))
 
 
-def _print_values(values: dict[str, Any], indent: str) -> None:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            print(f"{indent}{name}:")
-            _print_values(value, indent + "  ")
-        elif isinstance(value, list):
-            for one in value:
-                print(f"{indent}{name}: {_line(one)}")
-        elif value not in {None, ""}:
-            print(f"{indent}{name}: {value}")
+def _read_story(connection: Connection, *, name: str) -> Row:
+    lead_id = find_lead_id(connection, name)
+    status = find_status(connection, lead_id)
+    assert status is not None  # noqa: S101 - a lead and its place are written together
+    story = {
+        **_describe(status),
+        "reason": status.reason,
+        "deliveredAt": status.delivered_at,
+        "lead": _open_lead(load_lead(connection, lead_id)),
+        "history": load_history(connection, lead_id),
+    }
+    readable: Row = json.loads(json.dumps(story, default=_write_value))
+    return readable
 
 
-def _line(value: Any) -> str:
+def _open_lead(lead: Lead) -> Row:
+    """What was sent in, by the names it was sent under."""
+    told = {"id", "reference", "form", "received_at"}
+    opened: Row = _rename({name: value for name, value in asdict(lead).items() if name not in told})
+    return opened | {"follows": write_reference(lead.follows) if lead.follows else None}
+
+
+def _rename(value: Any) -> Any:
     if isinstance(value, dict):
-        return "  ".join(f"{name}={part}" for name, part in value.items() if part not in {None, ""})
-    return str(value)
+        return {
+            re.sub(r"_(.)", lambda found: found[1].upper(), name): _rename(one) for name, one in value.items()
+        }
+    return [_rename(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def print_gates(settings: Settings, *, as_json: bool) -> None:
-    found = read_beside(_require_store(settings), list_gates)
-    rows = [
+def _write_value(value: object) -> str:
+    return _write_moment(value) if isinstance(value, datetime) else str(value)
+
+
+def _write_moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def list_closed_gates(settings: Settings) -> list[Row]:
+    return [
         {
             "baseUrl": gate.key.base_url,
             "login": gate.key.login,
             "customer": gate.key.customer_id,
             "group": gate.key.call_group.value,
             "status": gate.status,
-            "closedAt": gate.closed_at.isoformat(),
-            "probeAt": gate.probe_at.isoformat(),
+            "closedAt": _write_moment(gate.closed_at),
+            "probeAt": _write_moment(gate.probe_at),
         }
-        for gate in found
+        for gate in read_beside(require_store(settings), list_gates)
     ]
-    if as_json:
-        print(json.dumps(rows, indent=1))
-        return
+
+
+def find_revision(settings: Settings) -> str | None:
+    return read_beside(require_store(settings), current_revision)
+
+
+def print_list(rows: Sequence[Row]) -> None:
+    for row in rows:
+        print(f"{row['reference']}  {row['status']:<11}  {row['receivedAt']}  {row['form']:<16}  {row['id']}")
+    if not rows:
+        print("no leads")
+
+
+def print_story(story: Row) -> None:
+    print(f"{story['reference']}  {story['status']}  {story['id']}")
+    _print_values({name: story[name] for name in ("form", "reason", "receivedAt", "deliveredAt")}, "  ")
+    print("lead")
+    _print_values(story["lead"], "  ")
+    print("history")
+    for entry in story["history"]:
+        rest = {name: value for name, value in entry.items() if name not in {"at", "kind"}}
+        print(f"  {entry['at']}  {entry['kind']}  {_write_line(rest)}".rstrip())
+
+
+def _print_values(values: Mapping[str, Any], indent: str) -> None:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            if any(value.values()):
+                print(f"{indent}{name}:")
+                _print_values(value, indent + "  ")
+        elif isinstance(value, list):
+            for one in value:
+                print(f"{indent}{name}: {_write_line(one)}")
+        elif value not in {None, ""}:
+            # Further lines are indented: what a visitor wrote must not pass for a line of ours.
+            print(f"{indent}{name}: {value}".replace("\n", f"\n{indent}  "))
+
+
+def _write_line(value: Mapping[str, Any]) -> str:
+    return "  ".join(
+        f"{name}={json.dumps(one, ensure_ascii=False)}"
+        for name, one in value.items()
+        if one not in {None, ""}
+    )
+
+
+def print_gates(rows: Sequence[Row]) -> None:
     for row in rows:
         print(
             f"{row['customer']} {row['group']}: closed since {row['closedAt']} (Vitec answered {row['status']} "

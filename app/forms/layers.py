@@ -112,12 +112,7 @@ def arrange_fields(form: Raw) -> list[Raw]:
     if form.get("contact_type") == "company":
         fields = _with_company(fields)
     built_in = presets.load("builtin")
-    fields = [_overlay_field(built_in.get(field["name"], {}), field) for field in fields]
-    if any(field.get("required") for field in fields if field["name"] in {"email", "phone"}):
-        # Then it is not true that either is enough.
-        hint = built_in["email"]["help"]
-        fields = [{k: v for k, v in field.items() if k != "help" or v is not hint} for field in fields]
-    return fields
+    return [_overlay_field(built_in.get(field["name"], {}), field) for field in fields]
 
 
 def _with_one_name(fields: list[Raw]) -> list[Raw]:

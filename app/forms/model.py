@@ -28,7 +28,7 @@ BUILT_IN_FIELDS = (
 """Accepted by every form's API, whether or not its page shows them."""
 
 RESERVED_NAMES = frozenset(
-    {*BUILT_IN_FIELDS, "consents", "notice", "receiver", "pageUrl", "language", "marketing"}
+    {*BUILT_IN_FIELDS, "consents", "notice", "receiver", "pageUrl", "language", "marketing", "token"}
 )
 """What a form's own field may not be called."""
 

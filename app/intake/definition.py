@@ -56,7 +56,7 @@ class Definition:
         """The cleaned values that are right, blanks left out, and every problem at once."""
         known = {name: value for name, value in raw.items() if name in self._known}
         unknown = [name for name in raw if name not in self._known]
-        problems = [Problem(clean_line(name), "unknown_field") for name in unknown[:_MOST_UNKNOWN]]
+        problems = [Problem(_write_key(name), "unknown_field") for name in unknown[:_MOST_UNKNOWN]]
         failed: set[str] = set()
         try:
             values = self._adapter.validate_python(known)
@@ -96,12 +96,16 @@ def _is_given(field: Field, values: Values, failed: set[str]) -> bool:
 
 
 def _read_problem(error: ErrorDetails) -> Problem:
-    # A key that is no clean text would break the answer it is named in.
-    path = [clean_line(str(part)) for part in error["loc"]]
+    path = [_write_key(str(part)) for part in error["loc"]]
     code = error["type"]
     if code not in _OWN_CODES:
         code = _CODES.get(code) or _GROUP_CODES.get(path[0], "invalid_type")
     return Problem(".".join(path), code, (error.get("ctx") or {}).get("limit"))
+
+
+def _write_key(name: str) -> str:
+    """As it was sent, but for a lone surrogate: it would break the answer that it is named in."""
+    return name.encode(errors="replace").decode()
 
 
 @cache

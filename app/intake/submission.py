@@ -1,13 +1,13 @@
 """From a raw submission, page's or API's, to a checked enquiry."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from app.errors import SubmissionRefused
 from app.forms.model import FieldType, Form, Forms
-from app.forms.routing import choose_receiver
+from app.forms.routing import Choice, choose_receiver
 from app.i18n import choose_language
 from app.intake.attribution import Attribution, Sources, attribute
 from app.intake.content import mask_values, read_answers, read_consents, read_contact, write_values
@@ -55,6 +55,7 @@ def check_submission(
     checked = _check(raw, definition, circumstances)
     values, language = checked.values, checked.language
     attribution = _attribute(checked, definition, circumstances)
+    choice, receiver_notes = _choose_receiver(values, form, forms)
     notice, notice_notes = read_notice(
         values.get("notice", {}),
         form,
@@ -62,13 +63,9 @@ def check_submission(
         page_shown_at=circumstances.page_shown_at,
         now=circumstances.now,
     )
-    wanted, receiver_notes = _read_receiver(values.get("receiver"))
-    choice = choose_receiver(
-        form, forms, wanted=wanted, zip_code=values.get("zipCode"), values=_as_texts(values)
-    )
     masked = mask_values(values, definition.fields)
-    written = write_values(masked, form)
     unreadable = mask_identity_numbers(checked.unreadable_phone or "") or None
+    written = write_values(masked, form)
     return Enquiry(
         language=language,
         contact=read_contact(written, checked.phone),
@@ -87,11 +84,7 @@ def check_submission(
             *notice_notes,
             *receiver_notes,
             *attribution.notes,
-            *([choice.note] if choice.note else ()),
-            *_tell_masked(masked != values or unreadable != checked.unreadable_phone),
-            *([Note(code="phone_unreadable")] if unreadable else ()),
-            *_tell_cut(values, form),
-            *_hint_at_typo(values.get("email")),
+            *_note_changes(checked, form, masked=masked != values or unreadable != checked.unreadable_phone),
         ),
     )
 
@@ -147,10 +140,15 @@ def _attribute(checked: _Checked, definition: Definition, circumstances: Circums
     )
 
 
-def _read_receiver(wish: Any) -> tuple[str | None, tuple[Note, ...]]:
-    if wish is None or isinstance(wish, str):
-        return clean_line(wish or "") or None, ()
-    return None, (Note(code="receiver_dropped", detail="no text"),)
+def _choose_receiver(values: Values, form: Form, forms: Forms) -> tuple[Choice, tuple[Note, ...]]:
+    wish = values.get("receiver")
+    wanted = clean_line(wish) if isinstance(wish, str) else None
+    choice = choose_receiver(
+        form, forms, wanted=wanted, zip_code=values.get("zipCode"), values=_as_texts(values)
+    )
+    if wish is not None and wanted is None:
+        return choice, (Note(code="receiver_dropped", detail="no text"),)
+    return choice, (choice.note,) if choice.note else ()
 
 
 def _as_texts(values: Values) -> dict[str, str]:
@@ -162,18 +160,15 @@ def _as_texts(values: Values) -> dict[str, str]:
     }
 
 
-def _tell_masked(masked: bool) -> Iterable[Note]:  # noqa: FBT001 - one question, one answer
-    return (Note(code="personnummer_masked"),) if masked else ()
-
-
-def _tell_cut(values: Values, form: Form) -> Iterable[Note]:
-    return (
-        Note(code="hidden_field_cut", detail=field.name)
-        for field in form.fields
-        if field.type is FieldType.HIDDEN and len(values.get(field.name, "")) > field.max_length
-    )
-
-
-def _hint_at_typo(email: str | None) -> Iterable[Note]:
-    meant = suggest_email(email) if email else None
-    return (Note(code="email_typo_likely", detail=meant.rpartition("@")[2]),) if meant else ()
+def _note_changes(checked: _Checked, form: Form, *, masked: bool) -> Iterator[Note]:
+    """What became of the visitor's own words, and what she may have meant."""
+    values = checked.values
+    if masked:
+        yield Note(code="personnummer_masked")
+    if checked.unreadable_phone:
+        yield Note(code="phone_unreadable")
+    for field in form.fields:
+        if field.type is FieldType.HIDDEN and len(values.get(field.name, "")) > field.max_length:
+            yield Note(code="hidden_field_cut", detail=field.name)
+    if meant := suggest_email(values.get("email", "")):
+        yield Note(code="email_typo_likely", detail=meant.rpartition("@")[2])

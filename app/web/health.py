@@ -6,10 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.errors import StoreUnavailable
 from app.store.store import Store
-
-_NO_STORE = {"Cache-Control": "no-store"}
+from app.web.routing import make_route
+from app.web.security import NO_STORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +16,12 @@ class Health:
     store: Store
 
     def routes(self) -> list[Route]:
-        return [
-            Route("/healthz", self.alive, methods=["GET"]),
-            Route("/readyz", self.ready, methods=["GET"]),
-        ]
+        return [make_route("/healthz", GET=self.alive), make_route("/readyz", GET=self.ready)]
 
     async def alive(self, _request: Request) -> Response:
-        return JSONResponse({"status": "alive"}, headers=_NO_STORE)
+        return JSONResponse({"status": "alive"}, headers=NO_STORE)
 
     async def ready(self, _request: Request) -> Response:
-        try:
-            await self.store.prove_writable()
-        except StoreUnavailable:
-            return JSONResponse({"status": "store unavailable"}, 503, _NO_STORE | {"Retry-After": "5"})
-        return JSONResponse({"status": "ready"}, headers=_NO_STORE)
+        """Raises StoreUnavailable, which is a 503."""
+        await self.store.prove_writable()
+        return JSONResponse({"status": "ready"}, headers=NO_STORE)

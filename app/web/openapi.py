@@ -1,27 +1,29 @@
-"""/openapi.json: the API as it is, with each configured form's own fields."""
+"""/openapi.json: the API and the pages as they are, with each configured form's own fields."""
 
 from typing import Any
 
 from app import __version__
-from app.forms.model import Form, Forms
+from app.forms.model import Forms
 from app.web.bodies import MAX_BODY
-from app.web.describing import describe_field_properties
+from app.web.describing import describe_lead, make_example
 
 _ID = {"type": "string", "format": "uuid"}
 _MOMENT = {"type": "string", "format": "date-time"}
+_TEXT = {"type": "string"}
 _STATUS = {
     "type": "string",
     "enum": ["accepted", "delivered", "held", "closed"],
     "description": "held: a human has it. closed: an operator discarded it.",
 }
-_REFERENCE = {
-    "type": "string",
-    "pattern": "^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{2}$",
-}
+_LETTER = "[0-9A-HJKMNP-TV-Z]"
+_REFERENCE = {"type": "string", "pattern": f"^{_LETTER}{{4}}-{_LETTER}{{4}}-{_LETTER}{{2}}$"}
+_DEFECT = {"500": "A defect of the gateway's own"}
 
 
 def describe_api(forms: Forms, *, public_url: str | None) -> dict[str, Any]:
     """OpenAPI 3.1. Written out, because the routes are plain Starlette; tests hold it against them."""
+    form = _parameter("form", "path", {**_TEXT, "enum": sorted(forms.forms)})
+    lead = _parameter("id", "path", _ID)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -31,14 +33,28 @@ def describe_api(forms: Forms, *, public_url: str | None) -> dict[str, Any]:
         },
         "servers": [{"url": public_url or "/"}],
         "paths": {
-            "/api/v1/forms/{form}/leads": {"parameters": [_form_parameter(forms)], "post": _post_lead(forms)},
-            "/api/v1/forms/{form}": {"parameters": [_form_parameter(forms)], "get": _get_form()},
-            "/api/v1/leads/{id}": {"parameters": [_parameter("id", "path", _ID)], "get": _get_lead()},
-            "/f/{form}": {"parameters": [_form_parameter(forms)], "get": _get_page(), "post": _post_page()},
-            "/healthz": {"get": _answer_only("isAlive", "The process is alive")},
+            "/api/v1/forms/{form}/leads": {
+                "parameters": [form],
+                "post": _post_lead(forms),
+                "options": _preflight("postLead"),
+            },
+            "/api/v1/forms/{form}": {
+                "parameters": [form],
+                "get": _get_form(),
+                "options": _preflight("getForm"),
+            },
+            "/api/v1/leads/{id}": {
+                "parameters": [lead],
+                "get": _get_lead(),
+                "options": _preflight("getLead"),
+            },
+            "/f/{form}": {"parameters": [form, _LANG], "get": _show_form(), "post": _submit_form()},
+            "/f/{form}/thanks/{id}": {"parameters": [form, lead, _LANG], "get": _show_thanks()},
+            "/f/{form}/theme.css": {"parameters": [form], "get": _show_theme()},
+            "/healthz": {"get": _check_health("isAlive", "The process is alive", {})},
             "/readyz": {
-                "get": _answer_only(
-                    "isReady", "A lead can be accepted", **_problems(("503", "It cannot now"))
+                "get": _check_health(
+                    "isReady", "A lead can be accepted", {"503": "The store cannot be written"}
                 )
             },
         },
@@ -51,57 +67,54 @@ def _parameter(name: str, place: str, schema: dict[str, Any], description: str =
     return found | ({"description": description} if description else {})
 
 
-def _form_parameter(forms: Forms) -> dict[str, Any]:
-    return _parameter("form", "path", {"type": "string", "examples": sorted(forms.forms)[:3]})
+_LANG = _parameter("lang", "query", _TEXT, "The language wished for; otherwise Accept-Language.")
+_KEY = _parameter(
+    "Idempotency-Key",
+    "header",
+    {**_TEXT, "minLength": 1, "maxLength": 257},
+    "1 to 255 printable ASCII characters, quoted or bare. Within the form: the same key and content is the same"
+    " lead; other content is a 422.",
+)
+_PREFER = _parameter(
+    "Prefer", "header", {**_TEXT, "examples": ["wait=5"]}, "RFC 7240: wait for delivery, at most 10 seconds."
+)
 
 
 def _post_lead(forms: Forms) -> dict[str, Any]:
+    content = {
+        "schema": {"anyOf": [_ref(_schema_name(name)) for name in sorted(forms.forms)]},
+        "examples": {name: {"value": make_example(form)} for name, form in sorted(forms.forms.items())},
+    }
     return {
         "operationId": "postLead",
         "summary": "Accept a lead",
         "description": "202 means: on disk. Delivery to the CRM follows, whatever its health.",
-        "parameters": [
-            _parameter(
-                "Idempotency-Key",
-                "header",
-                {"type": "string", "minLength": 1, "maxLength": 255},
-                "Within the form: the same key and content is the same lead; other content is a 422.",
-            ),
-            _parameter(
-                "Prefer",
-                "header",
-                {"type": "string", "examples": ["wait=5"]},
-                "RFC 7240: at most 10 seconds.",
-            ),
-            _parameter("lang", "query", {"type": "string"}, "The language of error texts."),
-        ],
+        "parameters": [_KEY, _PREFER, _LANG],
         "requestBody": {
             "required": True,
             "description": f"At most {MAX_BODY // 1024} KiB.",
-            "content": {
-                "application/json": {
-                    "schema": {"anyOf": [_ref(_schema_name(name)) for name in sorted(forms.forms)]}
-                }
-            },
+            "content": {"application/json": content},
         },
         "responses": {
             "202": {
                 "description": "Kept",
                 "headers": {
-                    "Location": {"schema": {"type": "string"}},
-                    "Idempotent-Replayed": {"schema": {"const": "true"}},
-                    "Preference-Applied": {"schema": {"type": "string"}},
+                    "Location": _header(_TEXT),
+                    "Idempotent-Replayed": _header({"const": "true"}),
+                    "Preference-Applied": _header(_TEXT),
                 },
-                "content": {"application/json": {"schema": _ref("Acceptance")}},
+                "content": _json(_ref("Acceptance")),
             },
             **_problems(
-                ("400", "No JSON object, or no usable Idempotency-Key"),
-                ("403", "The Origin is not listed for this form"),
-                ("404", "No such form"),
-                ("413", "Larger than 64 KiB"),
-                ("415", "Not application/json"),
-                ("422", "Fields to correct, all of them; or the key was used for other content"),
-                ("503", "The store cannot be written; see Retry-After"),
+                {
+                    "400": "No JSON object, or no usable Idempotency-Key",
+                    "403": "The Origin is not listed for this form",
+                    "404": "No such form",
+                    "413": f"Larger than {MAX_BODY // 1024} KiB",
+                    "415": "Not application/json",
+                    "422": "Fields to correct, all of them; or the key was used for other content",
+                    "503": "The store cannot be written",
+                }
             ),
         },
     }
@@ -112,11 +125,8 @@ def _get_form() -> dict[str, Any]:
         "operationId": "getForm",
         "summary": "A form's fields, texts and notice",
         "responses": {
-            "200": {
-                "description": "The form",
-                "content": {"application/json": {"schema": {"type": "object"}}},
-            },
-            **_problems(("404", "No such form")),
+            "200": {"description": "The form", "content": _json(_ref("Form"))},
+            **_problems({"404": "No such form"}),
         },
     }
 
@@ -126,67 +136,117 @@ def _get_lead() -> dict[str, Any]:
         "operationId": "getLead",
         "summary": "What became of a lead; no personal data",
         "responses": {
-            "200": {
-                "description": "The lead's status",
-                "content": {"application/json": {"schema": _ref("LeadStatus")}},
-            },
-            **_problems(("404", "No such lead"), ("503", "The store cannot be read; see Retry-After")),
+            "200": {"description": "The lead's status", "content": _json(_ref("LeadStatus"))},
+            **_problems({"404": "No such lead", "503": "The store cannot be read"}),
         },
     }
 
 
-def _get_page() -> dict[str, Any]:
+def _preflight(operation: str) -> dict[str, Any]:
+    return {
+        "operationId": f"{operation}Preflight",
+        "summary": "What a page of another origin may ask",
+        "responses": {"204": {"description": "As the headers say"}, **_problems({})},
+    }
+
+
+def _show_form() -> dict[str, Any]:
     return {
         "operationId": "showForm",
         "summary": "The form as a page, also in an iframe",
-        "parameters": [_parameter("lang", "query", {"type": "string"})],
-        "responses": {"200": _page("The form"), "404": _page("No such form")},
+        "description": "Further parameters: any field of the form, to be filled in beforehand; campaign"
+        " parameters; `pageUrl` and `receiver`.",
+        "responses": {"200": _page("The form"), **_pages({"404": "No such form"})},
     }
 
 
-def _post_page() -> dict[str, Any]:
-    body = {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}
-    statuses = {
-        "400": "Unreadable",
-        "403": "The Origin is not listed for this form",
-        "404": "No such form",
-        "413": "Too large",
-        "415": "Not a form",
-        "422": "The form again, with what to correct",
-        "503": "The form again, to be sent once more",
-    }
+def _submit_form() -> dict[str, Any]:
+    body = {"schema": {"type": "object", "additionalProperties": _TEXT}}
     return {
         "operationId": "submitForm",
         "summary": "Accept a lead from an HTML form",
         "requestBody": {
             "required": True,
+            "description": "The fields of a lead by their dotted names; others are ignored.",
             "content": {"application/x-www-form-urlencoded": body, "multipart/form-data": body},
         },
         "responses": {
-            "303": {
-                "description": "Kept; to the thanks",
-                "headers": {"Location": {"schema": {"type": "string"}}},
-            },
-            **{status: _page(description) for status, description in statuses.items()},
+            "303": {"description": "Kept; to the thanks", "headers": {"Location": _header(_TEXT)}},
+            **_pages(
+                {
+                    "400": "Unreadable",
+                    "403": "The Origin is not listed for this form",
+                    "404": "No such form",
+                    "413": "Too large",
+                    "415": "Not a form",
+                    "422": "The form again, with what to correct",
+                    "503": "The form again, to be sent once more",
+                }
+            ),
         },
     }
 
 
-def _page(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {"text/html": {"schema": {"type": "string"}}}}
-
-
-def _answer_only(operation: str, description: str, **others: dict[str, Any]) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"type": "object"}}}
+def _show_thanks() -> dict[str, Any]:
     return {
-        "operationId": operation,
-        "responses": {"200": {"description": description, "content": content}, **others},
+        "operationId": "showThanks",
+        "summary": "The thanks, with the lead's reference",
+        "responses": {
+            "200": _page("The thanks"),
+            **_pages({"404": "No such lead of this form", "503": "The store cannot be read"}),
+        },
     }
 
 
-def _problems(*rows: tuple[str, str]) -> dict[str, Any]:
+def _show_theme() -> dict[str, Any]:
+    return {
+        "operationId": "showTheme",
+        "summary": "The form's colours and measures",
+        "responses": {
+            "200": {"description": "A stylesheet", "content": {"text/css": {"schema": _TEXT}}},
+            **_pages({"404": "No such form"}),
+        },
+    }
+
+
+def _check_health(operation: str, description: str, problems: dict[str, str]) -> dict[str, Any]:
+    answer = {"type": "object", "properties": {"status": _TEXT}, "required": ["status"]}
+    return {
+        "operationId": operation,
+        "summary": description,
+        "responses": {
+            "200": {"description": description, "content": _json(answer)},
+            **_problems(problems),
+        },
+    }
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _header(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": schema}
+
+
+def _page(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"text/html": {"schema": _TEXT}}}
+
+
+def _pages(rows: dict[str, str]) -> dict[str, Any]:
+    return {status: _page(text) | _retry_after(status) for status, text in (rows | _DEFECT).items()}
+
+
+def _problems(rows: dict[str, str]) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": _ref("Problem")}}
-    return {status: {"description": description, "content": content} for status, description in rows}
+    return {
+        status: {"description": text, "content": content} | _retry_after(status)
+        for status, text in (rows | _DEFECT).items()
+    }
+
+
+def _retry_after(status: str) -> dict[str, Any]:
+    return {"headers": {"Retry-After": _header({"type": "integer"})}} if status == "503" else {}
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -197,62 +257,33 @@ def _schema_name(form: str) -> str:
     return f"Lead.{form}"
 
 
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
 def _schemas(forms: Forms) -> dict[str, Any]:
     acceptance = {"id": _ID, "reference": _REFERENCE, "status": _STATUS, "receivedAt": _MOMENT}
+    texts = {"type": "object", "additionalProperties": _TEXT}
+    error = _object(pointer={**_TEXT, "examples": ["#/email"]}, code=_TEXT, detail=_TEXT)
+    problem = _object(type=_TEXT, title=_TEXT, status={"type": "integer"}, detail=_TEXT)
     return {
-        **{_schema_name(name): _describe_lead(form) for name, form in sorted(forms.forms.items())},
-        "Acceptance": {"type": "object", "properties": acceptance, "required": list(acceptance)},
-        "LeadStatus": {
-            "type": "object",
-            "properties": acceptance | {"deliveredAt": {**_MOMENT, "type": ["string", "null"]}},
-            "required": [*acceptance, "deliveredAt"],
+        **{_schema_name(name): describe_lead(form) for name, form in sorted(forms.forms.items())},
+        "Acceptance": _object(**acceptance),
+        "LeadStatus": _object(**acceptance, deliveredAt={**_MOMENT, "type": ["string", "null"]}),
+        "Form": _object(
+            form=_TEXT,
+            languages={"type": "array", "items": _TEXT},
+            title=texts,
+            intro=texts,
+            submitLabel=texts,
+            thanks=texts,
+            notice=_object(version=_TEXT, text=texts),
+            consents={"type": "object", "additionalProperties": _object(label=texts)},
+            schema={"type": "object", "description": "JSON Schema of the form's own fields"},
+        ),
+        "Problem": problem
+        | {
+            "description": "RFC 9457",
+            "properties": problem["properties"] | {"errors": {"type": "array", "items": error}},
         },
-        "Problem": _PROBLEM,
-    }
-
-
-_PROBLEM = {
-    "type": "object",
-    "description": "RFC 9457",
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "pointer": {"type": "string", "examples": ["#/email"]},
-                    "code": {"type": "string", "examples": ["invalid_email"]},
-                    "detail": {"type": "string"},
-                },
-                "required": ["pointer", "code", "detail"],
-            },
-        },
-    },
-    "required": ["type", "title", "status", "detail"],
-}
-
-
-def _describe_lead(form: Form) -> dict[str, Any]:
-    """What the API takes for a form. Context (any type) is never refused; unknown keys are."""
-    context: dict[str, Any] = {
-        "language": {"description": "The visitor's language, one of the form's"},
-        "receiver": {"description": "A receiver's name from the forms file"},
-        "pageUrl": {"description": "The page on which the form was shown"},
-        "marketing": {
-            "description": "{referrer, utmTags: [{name, value}]}; campaign parameters may also stand at the top level"
-        },
-    }
-    notice = {
-        "type": ["object", "null"],
-        "properties": {"version": {"type": "string"}, "shownAt": _MOMENT},
-        "additionalProperties": False,
-    }
-    return {
-        "type": "object",
-        "properties": describe_field_properties(form) | {"notice": notice} | context,
-        "anyOf": [{"required": ["email"]}, {"required": ["phone"]}],
     }

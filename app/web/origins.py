@@ -1,88 +1,60 @@
-"""Whose page a request comes from, and what a browser is told of the answer."""
+"""Whose page a request comes from, and whose page may read the answer."""
 
-from collections.abc import Iterable
-from enum import Enum
-from urllib.parse import urlsplit
+import re
+from collections.abc import Container
 
-from starlette.requests import Request
-
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-EXPOSED = "Location, Retry-After, Idempotent-Replayed, Preference-Applied"
+_EXPOSED = "Location, Retry-After, Idempotent-Replayed, Preference-Applied"
 
 
-class Standing(Enum):
-    OWN = "own"
-    LISTED = "listed"
-    ABSENT = "absent"
-    STRANGER = "stranger"
+def read_origin(text: str) -> str | None:
+    """As a forms file lists it, in lower case and without a default port; None for `null` and what is none."""
+    match = _ORIGIN.fullmatch(text.lower())
+    if match is None:
+        return None
+    scheme, host, port = match.groups()
+    plain = port is None or int(port) == _DEFAULT_PORTS[scheme]
+    return f"{scheme}://{host}" if plain else f"{scheme}://{host}:{int(port)}"
 
 
-def judge_origin(
+def may_speak(
     *,
     origin: str | None,
     host: str | None,
     fetch_site: str | None,
-    allowed: Iterable[str] = (),
+    allowed: Container[str] = (),
     public_url: str | None = None,
-) -> Standing:
-    """Whether a page of that origin may speak here.
+) -> bool:
+    """Whether a page of that origin may speak here; a request without one is no page of a stranger's.
 
     The service's own is known by its host, as a proxy that ends TLS leaves no other trace; a browser's word
     `same-origin` stands even with `Origin: null`.
     """
-    if origin is None:
-        return Standing.ABSENT
-    if fetch_site == "same-origin":
-        return Standing.OWN
-    claimed = _read_origin(origin)
+    if origin is None or fetch_site == "same-origin":
+        return True
+    claimed = read_origin(origin)
     if claimed is None:
-        return Standing.STRANGER
-    scheme = claimed[0]
-    if public_url and claimed == _read_origin(public_url):
-        return Standing.OWN
-    if host and _read_origin(f"{scheme}://{host}") == claimed:
-        return Standing.OWN
-    return Standing.LISTED if any(_read_origin(one) == claimed for one in allowed) else Standing.STRANGER
+        return False
+    scheme = claimed.partition(":")[0]
+    own = (f"{scheme}://{host}", "/".join((public_url or "").split("/")[:3]))
+    return claimed in allowed or claimed in map(read_origin, own)
 
 
-def _read_origin(text: str) -> tuple[str, str, int | None] | None:
-    try:
-        parts = urlsplit(text)
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    except ValueError:
-        return None
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        return None
-    return parts.scheme, parts.hostname, port
-
-
-def judge_request(request: Request, *, allowed: Iterable[str], public_url: str | None) -> Standing:
-    headers = request.headers
-    return judge_origin(
-        origin=headers.get("origin"),
-        host=headers.get("host"),
-        fetch_site=headers.get("sec-fetch-site"),
-        allowed=allowed,
-        public_url=public_url,
-    )
-
-
-def cors_headers(request: Request, standing: Standing) -> dict[str, str]:
+def cors_headers(origin: str | None, *, admitted: bool) -> dict[str, str]:
     """For every answer of the API, whatever its status: a cache must not hand one origin's to another."""
     headers = {"Vary": "Origin"}
-    if standing in {Standing.OWN, Standing.LISTED}:
-        headers["Access-Control-Allow-Origin"] = request.headers["origin"]
-        headers["Access-Control-Expose-Headers"] = EXPOSED
+    if origin and admitted and read_origin(origin):
+        headers["Access-Control-Allow-Origin"] = origin
+        headers["Access-Control-Expose-Headers"] = _EXPOSED
     return headers
 
 
-def preflight_headers(request: Request, standing: Standing, *, methods: str) -> dict[str, str]:
-    headers = cors_headers(request, standing)
-    if standing in {Standing.OWN, Standing.LISTED}:
-        headers |= {
-            "Access-Control-Allow-Methods": methods,
-            "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, Prefer",
-            "Access-Control-Max-Age": "7200",
-        }
-    return headers
+def preflight_headers(method: str) -> dict[str, str]:
+    """What a page may ask, if its origin may ask at all."""
+    return {
+        "Access-Control-Allow-Methods": method,
+        "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, Prefer",
+        "Access-Control-Max-Age": "7200",
+    }

@@ -1,14 +1,26 @@
-"""Errors as RFC 9457 has them, in the visitor's language."""
+"""What a refusal says: its status, its kind, and RFC 9457's form of it."""
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
+from dataclasses import dataclass, field
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from app.errors import FieldError
+from app.errors import (
+    FieldError,
+    IdempotencyConflict,
+    LeadgateError,
+    LeadNotFound,
+    StoreUnavailable,
+    SubmissionRefused,
+)
 from app.i18n import describe_problem, get_translations
+from app.intake.accept import InvalidIdempotencyKey
 
-_SLUGS = {
+RETRY_AFTER = {"Retry-After": "5"}
+"""Seconds until a sender whom the store could not serve may try again."""
+
+_KINDS = {
     400: "malformed",
     403: "origin-not-allowed",
     404: "not-found",
@@ -16,34 +28,64 @@ _SLUGS = {
     413: "too-large",
     415: "unsupported-media-type",
     422: "invalid-fields",
-    429: "too-many-requests",
+    500: "defect",
     503: "unavailable",
 }
+
+
+class Refused(LeadgateError):
+    """A request that goes no further. `kind` names the problem where its status has several."""
+
+    def __init__(self, status: int, kind: str | None = None) -> None:
+        self.status = status
+        self.kind = kind
+        super().__init__(f"{status} {kind or ''}".strip())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    status: int
+    kind: str | None = None
+    errors: Sequence[FieldError] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def explain(error: Exception) -> Problem | None:
+    """What the sender is told of it; None for what is no refusal but a defect."""
+    match error:
+        case HTTPException():
+            return Problem(status=error.status_code, headers=error.headers or {})
+        case Refused():
+            return Problem(status=error.status, kind=error.kind)
+        case InvalidIdempotencyKey():
+            return Problem(status=400, kind="invalid-idempotency-key")
+        case IdempotencyConflict():
+            return Problem(status=422, kind="idempotency-key-reused")
+        case SubmissionRefused():
+            return Problem(status=422, errors=error.errors)
+        case LeadNotFound():
+            return Problem(status=404)
+        case StoreUnavailable():
+            return Problem(status=503, headers=RETRY_AFTER)
+    return None
 
 
 class ProblemResponse(JSONResponse):
     media_type = "application/problem+json"
 
 
-def make_problem(
-    status: int,
-    *,
-    language: str,
-    detail: str | None = None,
-    kind: str | None = None,
-    errors: Sequence[FieldError] = (),
-    headers: Mapping[str, str] | None = None,
-) -> ProblemResponse:
-    """`kind` names the problem where a status has several; its `type` is stable."""
-    title, usual = describe_problem(status, translations=get_translations(language))
+def write_problem(problem: Problem, *, language: str) -> ProblemResponse:
+    """RFC 9457, in the visitor's language. Its `type` is stable."""
+    kind = problem.kind or _KINDS.get(problem.status, "error")
+    title, detail = describe_problem(problem.status, kind=kind, translations=get_translations(language))
     content: dict[str, object] = {
-        "type": f"urn:leadgate:problem:{kind or _SLUGS.get(status, 'error')}",
-        "title": title or HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail or usual,
+        "type": f"urn:leadgate:problem:{kind}",
+        "title": title,
+        "status": problem.status,
+        "detail": detail,
     }
-    if errors:
+    if problem.errors:
         content["errors"] = [
-            {"pointer": error.pointer, "code": error.code, "detail": error.detail} for error in errors
+            {"pointer": error.pointer, "code": error.code, "detail": error.detail} for error in problem.errors
         ]
-    return ProblemResponse(content, status, headers=headers)
+    return ProblemResponse(content, problem.status, headers=problem.headers)

@@ -1,50 +1,24 @@
-"""What every handler needs, put together once by main."""
+"""What every handler needs, put together once by main: who asks, about which form, in which language."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 
 from app.forms.live import LiveForms
 from app.forms.model import Form
-from app.identity import IdentitySource
+from app.i18n import LANGUAGES, choose_language
 from app.intake.accept import Acceptor
 from app.intake.definition import Definition
+from app.intake.submission import Circumstances
+from app.lead import Note
 from app.store.store import Store
-from app.web.origins import Standing, judge_request
+from app.web.origins import cors_headers, may_speak
+from app.web.problems import Refused
 from app.web.rendering import Renderer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageToken:
-    """What a rendered page carries and sends back: which one it was, and when it was made."""
-
-    nonce: str
-    issued_at: datetime
-
-
-class TokenSigner:
-    """Signs page tokens. One that was not made here for this form is as good as none."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._serializer = URLSafeTimedSerializer(secret, salt="leadgate.page")
-        self._identities = IdentitySource()
-
-    def issue(self, form: Form, *, now: datetime) -> str:
-        # A time-ordered nonce: as an idempotency key it is appended to its index, not scattered over it.
-        return str(self._serializer.dumps([form.name, self._identities.new_id(now)]))
-
-    def read(self, text: str | None, form: Form) -> PageToken | None:
-        if not text:
-            return None
-        try:
-            (name, nonce), issued_at = self._serializer.loads(text, return_timestamp=True)
-        except (BadData, ValueError, TypeError):
-            return None
-        return PageToken(nonce=nonce, issued_at=issued_at.astimezone(UTC)) if name == form.name else None
+from app.web.tokens import TokenSigner
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,6 +32,18 @@ class Reception:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _definitions: dict[str, Definition] = field(default_factory=dict)
 
+    def find_form(self, request: Request) -> Form | None:
+        """The form that a request is about: by its address, or by its lead once that is found."""
+        name = request.path_params.get("form") or getattr(request.state, "form", None)
+        return self.forms.find(name) if name else None
+
+    def require_form(self, request: Request) -> Form:
+        """Raises Refused."""
+        form = self.find_form(request)
+        if form is None:
+            raise Refused(404, "unknown-form")
+        return form
+
     def define(self, form: Form) -> Definition:
         """The form's fields, compiled once for as long as the form is in force."""
         known = self._definitions.get(form.name)
@@ -65,18 +51,69 @@ class Reception:
             known = self._definitions[form.name] = Definition(form)
         return known
 
-    def judge(self, request: Request, form: Form | None) -> Standing:
-        return judge_request(
-            request, allowed=form.allowed_origins if form else (), public_url=self.public_url
+    def admits(self, request: Request) -> bool:
+        """Whether the page that asks may post to the form. What is about no form, every listed page may read."""
+        form = self.find_form(request)
+        every = self.forms.current.forms.values()
+        headers = request.headers
+        return may_speak(
+            origin=headers.get("origin"),
+            host=headers.get("host"),
+            fetch_site=headers.get("sec-fetch-site"),
+            allowed=form.allowed_origins if form else {one for each in every for one in each.allowed_origins},
+            public_url=self.public_url,
         )
 
-    def own_hosts(self, request: Request, form: Form) -> frozenset[str]:
-        """Hosts that send a visitor from one page of ours to the next: no referrers."""
-        addresses = (*form.allowed_origins, self.public_url or "", f"//{request.headers.get('host', '')}")
-        return frozenset(host for host in map(_host_of, addresses) if host)
+    def admit(self, request: Request) -> None:
+        """Raises Refused for a page of an origin that is not listed."""
+        if not self.admits(request):
+            raise Refused(403)
+
+    def cors_headers(self, request: Request) -> dict[str, str]:
+        origin = request.headers.get("origin")
+        return cors_headers(origin, admitted=origin is not None and self.admits(request))
+
+    def choose_language(self, request: Request) -> str:
+        """The visitor's: as the body wished once it is read, then `?lang=`, then Accept-Language."""
+        form = self.find_form(request)
+        return choose_language(
+            form.languages if form else LANGUAGES,
+            getattr(request.state, "language", None),
+            request.query_params.get("lang"),
+            accept_language=request.headers.get("accept-language"),
+        )
+
+    def describe_circumstances(
+        self,
+        request: Request,
+        form: Form,
+        *,
+        now: datetime,
+        page_shown_at: datetime | None = None,
+        notes: tuple[Note, ...] = (),
+    ) -> Circumstances:
+        return Circumstances(
+            now=now,
+            language=request.query_params.get("lang"),
+            accept_language=request.headers.get("accept-language"),
+            query=request.query_params.multi_items(),
+            referer=request.headers.get("referer"),
+            # Whoever comes from one page of ours to the next was sent by nobody.
+            own_hosts=self.find_hosts(request) | _hosts(form.allowed_origins),
+            page_shown_at=page_shown_at,
+            notes=notes,
+        )
+
+    def find_hosts(self, request: Request) -> frozenset[str]:
+        """The service's own."""
+        return _hosts((self.public_url or "", f"//{request.headers.get('host', '')}"))
 
 
-def _host_of(address: str) -> str | None:
+def _hosts(addresses: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(host for host in map(host_of, addresses) if host)
+
+
+def host_of(address: str) -> str | None:
     try:
         return urlsplit(address).hostname
     except ValueError:

@@ -15,7 +15,7 @@ from app.resources import STATIC, TEMPLATES
 from app.web.controls import Entry, arrange, arrange_consents
 from app.web.theme import has_theme, render_theme
 
-_NO_HINTS: Mapping[str, str] = {}
+_NOTHING: Mapping[str, str] = {}
 _LONGEST_HEADING = 60  # characters
 
 
@@ -34,8 +34,8 @@ class Renderer:
         token: str,
         values: Mapping[str, str],
         errors: Sequence[FieldError] = (),
-        hints: Mapping[str, str] = _NO_HINTS,
-        hidden: Mapping[str, str] = _NO_HINTS,
+        hints: Mapping[str, str] = _NOTHING,
+        hidden: Mapping[str, str] = _NOTHING,
         framed: bool = False,
         problem_status: int | None = None,
     ) -> bytes:
@@ -51,18 +51,20 @@ class Renderer:
         policy_url = _web_address(form.privacy.policy_url)
         notice = _link_paragraphs(form.privacy.notice[language], policy_url)
         own = {"token": token, "language": language, "notice.version": form.privacy.version}
+        carried = {**hidden, **_hidden_fields(form, values)}
         return self._render(
             "form.html",
             form=form,
             language=language,
             framed=framed,
+            carried=carried,
             action=action,
             entry=entry,
             rows=rows,
             consents=consents,
             targets={control.name for control in controls},
             any_optional=any(control.optional for control in controls),
-            hidden={**hidden, **_hidden_fields(form, values), **own},
+            hidden={**carried, **own},
             notice=notice,
             policy_url=policy_url,
             linked=any(address for _, address, _ in notice),
@@ -116,7 +118,16 @@ class Renderer:
             base=base.rstrip("/"), inbox=inbox, query=query, context=f"{context}&{query}".rstrip("&")
         ).encode()
 
-    def _render(self, name: str, *, form: Form | None, language: str, **variables: object) -> bytes:
+    def _render(
+        self,
+        name: str,
+        *,
+        form: Form | None,
+        language: str,
+        carried: Mapping[str, str] = _NOTHING,
+        **variables: object,
+    ) -> bytes:
+        """`carried` is what goes along to the page in another language."""
         theme = form.theme if form else Theme()
         others = [code for code in form.languages if code != language] if form else []
         template = self._environment(language).get_template(name)
@@ -127,7 +138,9 @@ class Renderer:
             logo=theme.logo,
             controller=(form and form.privacy.controller) or "",
             testing=form is not None and form.mode is Mode.TEST,
-            others=[(code, name_language(code)) for code in others],
+            others=[
+                (code, name_language(code), "?" + urlencode({**carried, "lang": code})) for code in others
+            ],
             stylesheets=_stylesheets(form) if form else [],
             **variables,
         ).encode()

@@ -1,6 +1,6 @@
 """What every answer forbids the browser, and what a form's page allows it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -12,6 +12,8 @@ from app.forms.model import Form
 from app.log import get_logger
 
 _log = get_logger("web")
+
+NO_STORE = {"Cache-Control": "no-store"}
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -63,40 +65,48 @@ def _name_route(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", "unknown"))
 
 
+class CrossOrigin:
+    """Around the API, the boundary's 500 included: every answer says who may read it."""
+
+    def __init__(self, app: ASGIApp, describe: Callable[[Request], Mapping[str, str]]) -> None:
+        self._app = app
+        self._describe = describe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/api/"):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # Not before the answer: who may read it is known once the route, or the lead, is found.
+                MutableHeaders(scope=message).update(self._describe(Request(scope)))
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
 def page_headers(form: Form | None) -> dict[str, str]:
-    """A page's Content-Security-Policy: our own styles and forms, framed by us and the form's listed origins."""
-    if form is None:
-        return {"Content-Security-Policy": _write_policy([], [], [], [])}
-    theme = form.theme
-    # Chromium holds a form's redirect to form-action as well.
-    return {
-        "Content-Security-Policy": _write_policy(
-            _origins(theme.stylesheet),
-            _origins(theme.logo),
-            _origins(form.redirect_url),
-            form.allowed_origins,
-        )
-    }
+    """A page's policy: our own styles and forms, framed by us and the form's listed origins. It is not kept."""
+    styles = images = targets = []
+    ancestors: Sequence[str] = ()
+    if form is not None:
+        styles, images = _origins(form.theme.stylesheet), _origins(form.theme.logo)
+        # Chromium holds a form's redirect to form-action as well.
+        targets, ancestors = _origins(form.redirect_url), form.allowed_origins
+    directives = (
+        ["default-src 'none'"],
+        ["style-src 'self'", *styles],
+        ["script-src 'self'"],
+        ["img-src 'self' data:", *images],
+        ["connect-src 'self'"],
+        ["form-action 'self'", *targets],
+        ["base-uri 'none'"],
+        ["frame-ancestors 'self'", *ancestors],
+    )
+    return {"Content-Security-Policy": "; ".join(map(" ".join, directives)), **NO_STORE}
 
 
 def _origins(address: str | None) -> list[str]:
     parts = urlsplit(address or "")
     return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []
-
-
-def _write_policy(
-    styles: list[str], images: list[str], targets: list[str], ancestors: list[str] | tuple[str, ...]
-) -> str:
-    return "; ".join(
-        " ".join(part)
-        for part in (
-            ["default-src 'none'"],
-            ["style-src 'self'", *styles],
-            ["script-src 'self'"],
-            ["img-src 'self' data:", *images],
-            ["connect-src 'self'"],
-            ["form-action 'self'", *targets],
-            ["base-uri 'none'"],
-            ["frame-ancestors 'self'", *ancestors],
-        )
-    )

@@ -1,0 +1,114 @@
+"""A store, the web application over it and the delivery out of it, put together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from fastapi import FastAPI
+
+from app.cli.configuration import Configuration, reread_forms
+from app.cli.control import listening
+from app.delivery.courier import Courier, Terms
+from app.delivery.pace import Pace
+from app.delivery.worker import Worker
+from app.errors import ConfigurationError
+from app.forms.live import LiveForms
+from app.intake.digests import Digests
+from app.log import get_logger
+from app.main import create_app
+from app.settings import Settings
+from app.store.secret import load_or_make_secret
+from app.store.store import Store
+from app.vitec.client import VitecClient
+
+_log = get_logger("process")
+
+# Below the ten seconds after which an orchestrator kills.
+_TURNS_GRACE = timedelta(seconds=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What a process holds between `open_gateway` and the end of its block."""
+
+    settings: Settings
+    forms: LiveForms
+    store: Store
+    secret: bytes
+
+    def create_app(self) -> FastAPI:
+        return create_app(
+            forms=self.forms, store=self.store, secret=self.secret, public_url=self.settings.public_url
+        )
+
+    def make_worker(self, client: VitecClient) -> Worker:
+        settings = self.settings
+        courier = Courier(
+            store=self.store,
+            forms=self.forms,
+            client=client,
+            pace=Pace(settings.vitec_rate),
+            terms=Terms(timeout=settings.vitec_timeout, schedule=settings.retry_schedule),
+            digest_password=Digests(self.secret).of_password,
+            now=_now,
+        )
+        return Worker(self.store, courier, concurrency=settings.vitec_concurrency, now=_now)
+
+    def reload(self) -> None:
+        """The forms anew. A bad file leaves the old ones serving, and says so."""
+        try:
+            self.forms.current = reread_forms(self.settings)
+        except ConfigurationError as error:
+            for one in error.mistakes:
+                _log.error("forms_not_reloaded", source=one.source, key=one.key, mistake=one.message)
+            return
+        _log.info("forms_reloaded", forms=sorted(self.forms.current.forms))
+
+
+@asynccontextmanager
+async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
+    """Takes the store's lock, brings it up to date, and listens for operators' commands. Raises LeadgateError."""
+    settings = configuration.settings
+    store = Store(settings.database_path)
+    store.open()
+    try:
+        secret = _load_secret(settings)
+        async with listening(store):
+            yield Gateway(settings, LiveForms(configuration.forms), store, secret)
+    finally:
+        store.close()
+
+
+def _load_secret(settings: Settings) -> bytes:
+    if settings.secret_key:
+        return settings.secret_key.get_secret_value().encode()
+    return load_or_make_secret(settings.database_path)
+
+
+@asynccontextmanager
+async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Delivers until `stop` is set; a defect sets it too, and is raised at the end of the block."""
+    settings = gateway.settings
+    async with VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format) as client:
+        worker = gateway.make_worker(client)
+        running = asyncio.create_task(worker.run())
+        running.add_done_callback(lambda _: stop.set())
+        # Drains beside whatever else stops: together they have ten seconds.
+        draining = asyncio.create_task(_drain(worker, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await draining
+            await running
+
+
+async def _drain(worker: Worker, stop: asyncio.Event) -> None:
+    await stop.wait()
+    await worker.stop(grace=_TURNS_GRACE)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

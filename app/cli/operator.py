@@ -1,0 +1,130 @@
+"""The operator's commands: leads, gates and the database."""
+
+import getpass
+import json
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from app.cli import reports
+from app.cli.control import command_store
+from app.errors import OperatorError
+from app.lead import LeadState
+from app.settings import read_settings
+from app.store.migrate import newest_revision
+from app.store.store import Store
+
+leads = typer.Typer(help="The operator's work with leads.", no_args_is_help=True)
+gates = typer.Typer(help="What Vitec refuses, and since when.", invoke_without_command=True)
+db = typer.Typer(help="The database's schema.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="LEAD", help="Id or reference, such as K7Q2-9XMF-3H.")]
+Names = Annotated[list[str], typer.Argument(metavar="LEAD...", help="Ids or references.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+@leads.command("list")
+def list_leads(
+    state: Annotated[list[LeadState] | None, typer.Option(help="Only these; may be repeated.")] = None,
+    form: Annotated[str | None, typer.Option(help="Only this form's.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, the newest.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Leads, the newest first."""
+    rows = reports.list_leads(read_settings(), states=state or [], form=form, limit=limit)
+    if as_json:
+        _print_json(rows)
+    else:
+        reports.print_list(rows)
+
+
+@leads.command()
+def show(lead: Name, *, as_json: AsJson = False) -> None:
+    """One lead: what was sent in, and its whole history."""
+    story = reports.tell_story(read_settings(), lead)
+    if as_json:
+        _print_json(story)
+    else:
+        reports.print_story(story)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+@leads.command()
+def retry(lead: Names) -> None:
+    """Send held leads again; what may exist in Vitec is looked for there first."""
+    _act_on(lead, "retry", "will be tried again")
+
+
+@leads.command()
+def release(lead: Names) -> None:
+    """Deliver quarantined leads after all."""
+    _act_on(lead, "release", "is released")
+
+
+@leads.command()
+def discard(lead: Names, reason: Annotated[str, typer.Option(help="Why; it stays with the lead.")]) -> None:
+    """Give up leads for good, with a reason."""
+    _act_on(lead, "discard", "is discarded", reason=reason)
+
+
+def _act_on(names: list[str], verb: str, done: str, **details: str) -> None:
+    """Each lead for itself: what one refuses keeps no other from it."""
+    database = reports.require_store(read_settings())
+    refused = 0
+    for name in names:
+        try:
+            command_store(database, {"do": verb, "lead": name, "actor": _name_actor(), **details})
+            print(f"{name} {done}")
+        except OperatorError as error:
+            print(error, file=sys.stderr)
+            refused += 1
+    if refused:
+        raise typer.Exit(1)
+
+
+def _name_actor() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"
+
+
+@gates.callback()
+def list_gates(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """What is closed, and why."""
+    if context.invoked_subcommand is not None:
+        return
+    rows = reports.list_closed_gates(read_settings())
+    if as_json:
+        _print_json(rows)
+    else:
+        reports.print_gates(rows)
+
+
+@gates.command()
+def probe() -> None:
+    """Let one lead try each closed gate now."""
+    count = command_store(reports.require_store(read_settings()), {"do": "probe_gates"})
+    print(f"{count} gate{'s' * (count != 1)} will be probed")
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the schema up to date, as `serve` does at its start."""
+    store = Store(read_settings().database_path)
+    store.open()
+    store.close()
+    print(f"{store.path} is at revision {newest_revision()}")
+
+
+@db.command()
+def current() -> None:
+    """Tell the schema's revision and the newest one."""
+    found = reports.find_revision(read_settings())
+    print(f"{found or 'none'} (newest: {newest_revision()})")

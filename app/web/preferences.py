@@ -1,0 +1,37 @@
+"""What a request would rather have: a page or a problem, an answer at once or the news."""
+
+import re
+from datetime import timedelta
+
+LONGEST_WAIT = timedelta(seconds=10)
+
+_LONGEST_HEADER = 1000  # characters; the rest is somebody's experiment
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_ELEMENTS = re.compile(rf'(?:[^",]|{_QUOTED})+')
+_PREFERENCE = re.compile(rf'\s*([^\s=;"]+)\s*(?:=\s*([^\s;"]+|{_QUOTED}))?\s*(?:;.*)?')
+_RANGE = re.compile(r"\s*([a-z*]+/[a-z*+.-]+)\s*(?:;.*?\bq=([01](?:\.[0-9]{0,3})?)\s*)?(?:;.*)?")
+
+
+def read_wait(prefer: str) -> timedelta | None:
+    """`Prefer: wait=N` (RFC 7240 §4.3), at most ten seconds; None when nobody asked to wait.
+
+    Of a preference that is given twice the first counts (§2).
+    """
+    for element in _ELEMENTS.findall(prefer[:_LONGEST_HEADER]):
+        match = _PREFERENCE.fullmatch(element)
+        if match and match[1].lower() == "wait":
+            seconds = (match[2] or "").strip('"')
+            return min(timedelta(seconds=int(seconds[:9])), LONGEST_WAIT) if seconds.isdecimal() else None
+    return None
+
+
+def prefers_html(accept: str) -> bool:
+    """Whether a page is liked better than JSON (RFC 9110 §12.5.1), as a browser that is shown the answer does."""
+    liked: dict[str, float] = {}
+    for part in accept[:_LONGEST_HEADER].lower().split(","):
+        if match := _RANGE.fullmatch(part):
+            liked[match[1]] = float(match[2] or 1)
+    any_type = liked.get("*/*", 0)
+    html = liked.get("text/html", liked.get("text/*", any_type))
+    json = liked.get("application/json", liked.get("application/*", any_type))
+    return html > max(json, liked.get("application/problem+json", 0))

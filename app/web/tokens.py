@@ -1,0 +1,42 @@
+"""The token of a rendered page: which page it was, and when it was made."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from app.forms.model import Form
+from app.identity import IdentitySource
+
+FRESH_FOR = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageToken:
+    nonce: str
+    issued_at: datetime
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Whether what is sent with it may still be the same press of the same button."""
+        return now - self.issued_at <= FRESH_FOR
+
+
+class TokenSigner:
+    """Signs page tokens. One that was not made here for this form is as good as none."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._serializer = URLSafeTimedSerializer(secret, salt="leadgate.page")
+        self._identities = IdentitySource()
+
+    def issue(self, form: Form, *, now: datetime) -> str:
+        # A time-ordered nonce: as an idempotency key it is appended to its index, not scattered over it.
+        return str(self._serializer.dumps([form.name, self._identities.new_id(now)]))
+
+    def read(self, text: str | None, form: Form) -> PageToken | None:
+        if not text:
+            return None
+        try:
+            (name, nonce), issued_at = self._serializer.loads(text, return_timestamp=True)
+        except (BadData, ValueError, TypeError):
+            return None
+        return PageToken(nonce=nonce, issued_at=issued_at.astimezone(UTC)) if name == form.name else None
