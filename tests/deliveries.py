@@ -9,8 +9,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from app.delivery.courier import Courier, Terms
+from app.delivery.courier import Courier
+from app.delivery.health import Health
+from app.delivery.ledger import Ledger
 from app.delivery.pace import Pace
+from app.delivery.parcel import Terms
+from app.delivery.upkeep import Upkeep
 from app.delivery.worker import Worker
 from app.forms.live import LiveForms
 from app.forms.model import Form, Forms, Login, Password
@@ -21,9 +25,10 @@ from app.intake.digests import Digests
 from app.intake.submission import Circumstances, check_submission
 from app.sandbox.config import AGENT, LEAD_SOURCE
 from app.sandbox.faults import FaultOrder
+from app.lead import LeadState
+from app.store.claiming import Selection, claim_next
 from app.store.history import load_history
 from app.store.leads import find_status
-from app.store.outbox import claim_next
 from app.store.store import Store
 from app.store.words import Claim, LeadStatus
 from app.vitec.client import VitecClient
@@ -75,6 +80,7 @@ class Rig:
     sandbox: Running
     forms: LiveForms
     courier: Courier
+    upkeep: Upkeep
     moment: datetime
     _serial: int = field(default=0)
 
@@ -103,9 +109,22 @@ class Rig:
         kept = await acceptor.accept(enquiry, found, self.forms.current, now=self.moment)
         return kept.lead_id
 
-    async def claim(self) -> Claim | None:
+    async def claim(self, *, suspects: bool = False) -> Claim | None:
         leased_until = self.moment + self.courier.terms.lease
-        return await self.store.write(partial(claim_next, now=self.moment, leased_until=leased_until))
+        selection = Selection(suspects=suspects)
+        return await self.store.write(
+            partial(claim_next, now=self.moment, leased_until=leased_until, selection=selection)
+        )
+
+    async def live(self, *, seconds: float, until: LeadState | None = None, lead_id: str = "") -> None:
+        """Lets observed time pass, a second at a time, with every turn that falls due."""
+        for _ in range(int(seconds)):
+            self.pass_time(seconds=1)
+            await self.upkeep.do_once()
+            while await self.turn():
+                pass
+            if until is not None and (await self.status(lead_id)).state is until:
+                return
 
     async def turn(self) -> bool:
         """One lead's turn, if one is due."""
@@ -128,6 +147,10 @@ class Rig:
     def clear_faults(self) -> None:
         self.sandbox.app.state.board.clear()
 
+    def copies(self, lead_id: str) -> int:
+        """How often Vitec has the lead."""
+        return sum(("leadgate", lead_id) in lead.utm_tags for lead in self.vitec_leads)
+
     @property
     def vitec_leads(self) -> Sequence[Any]:
         return list(self.sandbox.app.state.world.leads)
@@ -141,7 +164,7 @@ class Rig:
         return sum(1 for call in calls if operation in {None, call.operation})
 
     def worker(self, *, concurrency: int = 3) -> Worker:
-        return Worker(self.store, self.courier, concurrency=concurrency, now=self.now)
+        return Worker(self.store, self.courier, self.upkeep, concurrency=concurrency, now=self.now)
 
 
 @asynccontextmanager
@@ -153,6 +176,7 @@ async def open_rig(
     wire_format: Any = "json",
     text: str = "",
     base_url: str | None = None,
+    settle: float = 900,
 ) -> AsyncIterator[Rig]:
     sandbox.app.state.world.reset()
     sandbox.app.state.board.clear()
@@ -160,21 +184,31 @@ async def open_rig(
     store.open()
     client = VitecClient(timeout=timedelta(seconds=deadline), wire_format=wire_format)
     forms = LiveForms(make_forms(folder, make_login(base_url or sandbox.url), text))
-    courier = Courier(
+    health = Health(store=store, now=lambda: rig.moment, random=Random(7))
+    digest_password = Digests(b"0" * 32).of_password
+    ledger = Ledger(
         store=store,
-        forms=forms,
-        client=client,
+        terms=Terms(timeout=timedelta(seconds=deadline), schedule=SCHEDULE, settle=timedelta(seconds=settle)),
+        health=health,
         pace=Pace(1000),
-        terms=Terms(timeout=timedelta(seconds=deadline), schedule=SCHEDULE),
-        digest_password=Digests(b"0" * 32).of_password,
+        digest_password=digest_password,
         now=lambda: rig.moment,
         random=Random(7),
+    )
+    courier = Courier(forms=forms, client=client, ledger=ledger)
+    upkeep = Upkeep(
+        forms=forms,
+        client=client,
+        health=health,
+        digest_password=digest_password,
+        probe_timeout=timedelta(seconds=deadline),
     )
     rig = Rig(
         store=store,
         sandbox=sandbox,
         forms=forms,
         courier=courier,
+        upkeep=upkeep,
         moment=datetime(2026, 9, 1, 8, 0, tzinfo=UTC),
     )
     try:

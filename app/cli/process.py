@@ -14,8 +14,12 @@ import uvicorn
 
 from app.cli.configuration import Configuration, reread_forms
 from app.cli.control import ControlServer, locate_socket
-from app.delivery.courier import Courier, Terms
+from app.delivery.courier import Courier
+from app.delivery.health import Health
+from app.delivery.ledger import Ledger
 from app.delivery.pace import Pace
+from app.delivery.parcel import Terms
+from app.delivery.upkeep import Upkeep
 from app.delivery.worker import Worker
 from app.errors import ConfigurationError, LeadgateError
 from app.forms.live import LiveForms
@@ -121,16 +125,29 @@ class Gateway:
     def start_delivery(self, *, when_broken: Callable[[], None]) -> None:
         settings = self.settings
         self._client = VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format)
-        courier = Courier(
+        digest_password = Digests(self.secret).of_password
+        health = Health(store=self.store, now=_now)
+        ledger = Ledger(
             store=self.store,
-            forms=self.forms,
-            client=self._client,
+            terms=Terms(
+                timeout=settings.vitec_timeout,
+                schedule=settings.retry_schedule,
+                settle=settings.reconcile_settle,
+            ),
+            health=health,
             pace=Pace(settings.vitec_rate),
-            terms=Terms(timeout=settings.vitec_timeout, schedule=settings.retry_schedule),
-            digest_password=Digests(self.secret).of_password,
+            digest_password=digest_password,
             now=_now,
         )
-        self.worker = Worker(self.store, courier, concurrency=settings.vitec_concurrency, now=_now)
+        courier = Courier(forms=self.forms, client=self._client, ledger=ledger)
+        upkeep = Upkeep(
+            forms=self.forms,
+            client=self._client,
+            health=health,
+            digest_password=digest_password,
+            probe_timeout=settings.vitec_timeout,
+        )
+        self.worker = Worker(self.store, courier, upkeep, concurrency=settings.vitec_concurrency, now=_now)
         self._running = asyncio.create_task(self.worker.run())
         self._running.add_done_callback(lambda _: when_broken())
 

@@ -63,10 +63,23 @@ class Claim:
     """Rises with each claim; a decision by an older fence changes nothing."""
     leased_until: datetime
     tries: int
+    crashes: int
+    """Earlier claims in a row that never came to an end."""
     payload_version: int | None
     contact_id: str | None
     has_open_create: bool
     """A create was begun and its outcome is not known: it must not be sent again unseen."""
+    contact_unknown: bool
+    """The last contact call may have made a contact."""
+    may_not_read: bool
+    """The gate for reading is closed."""
+    reconcile_first: bool
+    """It is looked for in Vitec before anything is sent."""
+    may_be_forgotten: bool
+    """The store was restored: a create may not be on record."""
+    resolved_anew: bool
+    fallen_back: bool
+    possible_duplicate: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
