@@ -276,7 +276,7 @@ _CLAIMED = Worker(Step.CLAIMED, current=True)
 def _outdate(machine: Machine, workers: tuple[Worker, ...]) -> tuple[Worker, ...]:
     """A newer claim. What only an older one's decisions would rest on matters no more, if there is a fence."""
     return tuple(
-        Worker(worker.step, request=worker.request)
+        Worker(worker.step, request=worker.request, word=worker.word)
         if machine.fence and worker.step in {Step.LOOKING, Step.SEEN}
         else worker._replace(current=False)
         for worker in workers

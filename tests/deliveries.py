@@ -9,8 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from app.delivery.courier import Courier, Terms
-from app.delivery.pace import Pace
+from app.delivery.assembly import make_worker
+from app.delivery.courier import Courier
+from app.delivery.parcel import Terms
+from app.delivery.upkeep import Upkeep
 from app.delivery.worker import Worker
 from app.forms.live import LiveForms
 from app.forms.model import Form, Forms, Login, Password
@@ -21,9 +23,10 @@ from app.intake.digests import Digests
 from app.intake.submission import Circumstances, check_submission
 from app.sandbox.config import AGENT, LEAD_SOURCE
 from app.sandbox.faults import FaultOrder
+from app.lead import LeadState
+from app.store.claiming import Selection, claim_next
 from app.store.history import load_history
 from app.store.leads import find_status
-from app.store.outbox import claim_next
 from app.store.store import Store
 from app.store.words import Claim, LeadStatus
 from app.vitec.client import VitecClient
@@ -74,9 +77,17 @@ class Rig:
     store: Store
     sandbox: Running
     forms: LiveForms
-    courier: Courier
+    worker: Worker
     moment: datetime
     _serial: int = field(default=0)
+
+    @property
+    def courier(self) -> Courier:
+        return self.worker.courier
+
+    @property
+    def upkeep(self) -> Upkeep:
+        return self.worker.upkeep
 
     def now(self) -> datetime:
         return self.moment
@@ -103,9 +114,22 @@ class Rig:
         kept = await acceptor.accept(enquiry, found, self.forms.current, now=self.moment)
         return kept.lead_id
 
-    async def claim(self) -> Claim | None:
+    async def claim(self, *, suspects: bool = False) -> Claim | None:
         leased_until = self.moment + self.courier.terms.lease
-        return await self.store.write(partial(claim_next, now=self.moment, leased_until=leased_until))
+        selection = Selection(suspects=suspects)
+        return await self.store.write(
+            partial(claim_next, now=self.moment, leased_until=leased_until, selection=selection)
+        )
+
+    async def live(self, *, seconds: float, until: LeadState | None = None, lead_id: str = "") -> None:
+        """Lets observed time pass, a second at a time, with every turn that falls due."""
+        for _ in range(int(seconds)):
+            self.pass_time(seconds=1)
+            await self.upkeep.do_once()
+            while await self.turn():
+                pass
+            if until is not None and (await self.status(lead_id)).state is until:
+                return
 
     async def turn(self) -> bool:
         """One lead's turn, if one is due."""
@@ -128,6 +152,10 @@ class Rig:
     def clear_faults(self) -> None:
         self.sandbox.app.state.board.clear()
 
+    def copies(self, lead_id: str) -> int:
+        """How often Vitec has the lead."""
+        return sum(("leadgate", lead_id) in lead.utm_tags for lead in self.vitec_leads)
+
     @property
     def vitec_leads(self) -> Sequence[Any]:
         return list(self.sandbox.app.state.world.leads)
@@ -140,9 +168,6 @@ class Rig:
         calls = self.sandbox.app.state.world.calls
         return sum(1 for call in calls if operation in {None, call.operation})
 
-    def worker(self, *, concurrency: int = 3) -> Worker:
-        return Worker(self.store, self.courier, concurrency=concurrency, now=self.now)
-
 
 @asynccontextmanager
 async def open_rig(
@@ -153,6 +178,8 @@ async def open_rig(
     wire_format: Any = "json",
     text: str = "",
     base_url: str | None = None,
+    settle: float = 900,
+    concurrency: int = 1,
 ) -> AsyncIterator[Rig]:
     sandbox.app.state.world.reset()
     sandbox.app.state.board.clear()
@@ -160,12 +187,17 @@ async def open_rig(
     store.open()
     client = VitecClient(timeout=timedelta(seconds=deadline), wire_format=wire_format)
     forms = LiveForms(make_forms(folder, make_login(base_url or sandbox.url), text))
-    courier = Courier(
+    worker = make_worker(
         store=store,
         forms=forms,
         client=client,
-        pace=Pace(1000),
-        terms=Terms(timeout=timedelta(seconds=deadline), schedule=SCHEDULE),
+        terms=Terms(
+            timeout=timedelta(seconds=deadline),
+            schedule=SCHEDULE,
+            settle=timedelta(seconds=settle),
+            rate=1000,
+            concurrency=concurrency,
+        ),
         digest_password=Digests(b"0" * 32).of_password,
         now=lambda: rig.moment,
         random=Random(7),
@@ -174,7 +206,7 @@ async def open_rig(
         store=store,
         sandbox=sandbox,
         forms=forms,
-        courier=courier,
+        worker=worker,
         moment=datetime(2026, 9, 1, 8, 0, tzinfo=UTC),
     )
     try:

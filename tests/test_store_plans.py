@@ -104,7 +104,7 @@ def test_a_claim_walks_the_due_alone(full: Engine, analysed: bool) -> None:
         with full.begin() as connection:
             connection.execute(text("ANALYZE"))
     plan = explain(full, claim)
-    assert plan[0] == "SEARCH outbox USING INDEX ix_outbox_due (next_attempt_at<?)"
+    assert plan[0] == "SEARCH outbox USING INDEX ix_outbox_due (form=? AND next_attempt_at<?)"
     assert any(step.startswith("SEARCH other USING INDEX ix_outbox_leased") for step in plan)
     assert [step for step in scans(plan) if step != "SCAN gates"] == []
     assert not any("TEMP B-TREE" in step for step in plan)

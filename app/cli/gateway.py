@@ -10,8 +10,8 @@ from fastapi import FastAPI
 
 from app.cli.configuration import Configuration, reread_forms
 from app.cli.control import listening
-from app.delivery.courier import Courier, Terms
-from app.delivery.pace import Pace
+from app.delivery.assembly import make_worker
+from app.delivery.parcel import Terms
 from app.delivery.worker import Worker
 from app.errors import ConfigurationError
 from app.forms.live import LiveForms
@@ -45,16 +45,20 @@ class Gateway:
 
     def make_worker(self, client: VitecClient) -> Worker:
         settings = self.settings
-        courier = Courier(
+        return make_worker(
             store=self.store,
             forms=self.forms,
             client=client,
-            pace=Pace(settings.vitec_rate),
-            terms=Terms(timeout=settings.vitec_timeout, schedule=settings.retry_schedule),
+            terms=Terms(
+                timeout=settings.vitec_timeout,
+                schedule=settings.retry_schedule,
+                settle=settings.reconcile_settle,
+                rate=settings.vitec_rate,
+                concurrency=settings.vitec_concurrency,
+            ),
             digest_password=Digests(self.secret).of_password,
             now=_now,
         )
-        return Worker(self.store, courier, concurrency=settings.vitec_concurrency, now=_now)
 
     def reload(self) -> None:
         """The forms anew. A bad file leaves the old ones serving, and says so."""

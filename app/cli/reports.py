@@ -58,7 +58,7 @@ def tell_story(settings: Settings, name: str) -> Row:
 def _read_story(connection: Connection, *, name: str) -> Row:
     lead_id = find_lead_id(connection, name)
     status = find_status(connection, lead_id)
-    assert status is not None  # noqa: S101 - a lead and its place are written together
+    assert status is not None
     story = {
         **_describe(status),
         "reason": status.reason,
@@ -139,7 +139,7 @@ def _print_values(values: Mapping[str, Any], indent: str) -> None:
         elif isinstance(value, list):
             for one in value:
                 print(f"{indent}{name}: {_write_line(one)}")
-        elif value not in {None, ""}:
+        elif value not in (None, ""):
             # Further lines are indented: what a visitor wrote must not pass for a line of ours.
             print(f"{indent}{name}: {value}".replace("\n", f"\n{indent}  "))
 
@@ -148,7 +148,7 @@ def _write_line(value: Mapping[str, Any]) -> str:
     return "  ".join(
         f"{name}={json.dumps(one, ensure_ascii=False)}"
         for name, one in value.items()
-        if one not in {None, ""}
+        if one not in (None, "")
     )
 
 

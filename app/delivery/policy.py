@@ -35,3 +35,14 @@ def next_probe(status: int, *, probes: int, now: datetime) -> datetime:
     """When a gate that closed with this status is tried next, after so many probes in vain."""
     delays = _PROBES.get(status, _USUAL_PROBES)
     return now + (delays[probes] if probes < len(delays) else _DAILY)
+
+
+_LOOKS = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 300))
+
+
+def next_look(now: datetime, *, deadline_at: datetime, remaining: timedelta) -> datetime:
+    """When to look again for a create of unknown outcome: 5 s, 30 s, 2 and 5 min after its deadline, then when
+    the settle time will be over, which `remaining` of observed time is away."""
+    settled_at = now + max(remaining, timedelta(seconds=1))
+    planned = next((deadline_at + delay for delay in _LOOKS if deadline_at + delay > now), settled_at)
+    return min(planned, settled_at)

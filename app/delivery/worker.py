@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from app.delivery.courier import Courier
+from app.delivery.upkeep import Upkeep, list_logins
 from app.errors import StoreError
 from app.log import get_logger
-from app.store.outbox import claim_next
+from app.store.claiming import Selection, claim_next, find_suspects
 from app.store.store import Store
 from app.store.words import Claim
 
@@ -21,47 +23,94 @@ class Worker:
     """Runs until stopped. Several may run on one store; the claims keep them apart."""
 
     def __init__(
-        self, store: Store, courier: Courier, *, concurrency: int, now: Callable[[], datetime]
+        self, store: Store, courier: Courier, upkeep: Upkeep, *, now: Callable[[], datetime]
     ) -> None:
         self._store = store
-        self._courier = courier
-        self._concurrency = concurrency
+        self.courier = courier
+        self.upkeep = upkeep
         self._now = now
         self._wake = asyncio.Event()
         self._stopping = False
         self._turns: set[asyncio.Task[None]] = set()
+        self._last_form: str | None = None
         store.when_accepted(self._wake.set)
 
     async def run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                await self._start_turns()
-            except StoreError as error:
-                _log.error("claim_failed", cause=type(error).__name__)
-            await self._wait()
+        """Raises what is no failure of the store's: a defect, after which the process had better start anew."""
+        upkeep = asyncio.create_task(self.upkeep.run())
+        try:
+            while not self._stopping:
+                self._wake.clear()
+                try:
+                    await self._start_turns()
+                except StoreError as error:
+                    _log.error("claim_failed", cause=type(error).__name__)
+                await self._wait()
+                if upkeep.done():
+                    upkeep.result()
+        finally:
+            upkeep.cancel()
 
     async def _start_turns(self) -> None:
-        """Claims while there is work and a free hand."""
-        while len(self._turns) < self._concurrency and not self._stopping:
+        """Claims while there is work and a free hand. A suspect of crashes gets the process to itself."""
+        if await self._store.read(partial(find_suspects, now=self._now())):
+            if not self._turns and (claim := await self._claim(suspects=True)):
+                self._start(claim)
+            if self._turns or self._stopping:
+                return
+        while len(self._turns) < self.courier.terms.concurrency and not self._stopping:
             claim = await self._claim()
             if claim is None:
                 return
-            turn = asyncio.create_task(self._take_turn(claim))
-            self._turns.add(turn)
-            turn.add_done_callback(self._end_turn)
+            self._start(claim)
 
-    async def _claim(self) -> Claim | None:
+    async def _claim(self, *, suspects: bool = False) -> Claim | None:
         now = self._now()
-        leased_until = now + self._courier.terms.lease
-        return await self._store.write(
-            lambda connection: claim_next(connection, now=now, leased_until=leased_until)
+        claim = await self._store.write(
+            partial(
+                claim_next,
+                now=now,
+                leased_until=now + self.courier.terms.lease,
+                selection=self._select(suspects=suspects),
+            )
         )
+        if claim is not None:
+            self._last_form = claim.form
+        return claim
+
+    def _select(self, *, suspects: bool) -> Selection:
+        shut: set[str] = set()
+        allowances = {}
+        for base_url, logins in list_logins(self.courier.forms).items():
+            circuit = self.courier.ledger.health.circuits.get(base_url)
+            if circuit is not None and circuit.state == "open":
+                shut |= logins
+            elif circuit is not None and circuit.state == "trying":
+                allowances[logins] = circuit.allowance
+        return Selection(
+            after_form=self._last_form,
+            shut=frozenset(shut),
+            allowances=allowances,
+            per_customer=self._per_customer(),
+            suspects=suspects,
+        )
+
+    def _per_customer(self) -> int | None:
+        """With several customers none may keep every hand busy: one whose calls hang would stop the rest."""
+        forms = self.courier.forms.current
+        customers = {form.destination.customer_id for form in forms.forms.values()}
+        customers |= {one.customer_id for one in forms.receivers.values() if one.customer_id}
+        return max(1, self.courier.terms.concurrency // 2) if len(customers) > 1 else None
+
+    def _start(self, claim: Claim) -> None:
+        turn = asyncio.create_task(self._take_turn(claim))
+        self._turns.add(turn)
+        turn.add_done_callback(self._end_turn)
 
     async def _take_turn(self, claim: Claim) -> None:
         """A defect in one lead's turn must stop neither the worker nor the next lead: its lease runs out."""
         try:
-            await self._courier.deliver(claim)
+            await self.courier.deliver(claim)
         except Exception:  # noqa: BLE001
             _log.error("turn_failed", lead=claim.lead_id, form=claim.form, exc_info=True)
 

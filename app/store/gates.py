@@ -73,6 +73,22 @@ def probe_now(connection: Connection, *, now: datetime) -> int:
     return connection.execute(update(gates).values(probe_at=now)).rowcount
 
 
+def probe_gate(connection: Connection, key: GateKey, *, credential: str, now: datetime) -> None:
+    """The password has changed since this gate closed: it is tried at once, and counts as a first time."""
+    connection.execute(update(gates).where(*_is(key)).values(probe_at=now, probes=0, credential=credential))
+
+
+def is_closed(connection: Connection, key: GateKey, claim: Claim, *, now: datetime) -> bool:
+    """Whether this claim may not pass; the one that has taken the gate's probe may."""
+    probe_at = connection.execute(select(gates.c.probe_at).where(*_is(key))).scalar()
+    return probe_at is not None and probe_at > now and probe_at != claim.leased_until
+
+
+def is_known(connection: Connection, key: GateKey) -> bool:
+    """Whether it closed and has not opened since."""
+    return connection.execute(select(gates.c.probe_at).where(*_is(key))).first() is not None
+
+
 def count_probes(connection: Connection, key: GateKey) -> int:
     """How often a closed gate was probed in vain; the first closing counts as none."""
     probes = connection.execute(select(gates.c.probes).where(*_is(key))).scalar()

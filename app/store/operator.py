@@ -33,11 +33,15 @@ def retry_lead(connection: Connection, lead_id: str, *, now: datetime, actor: st
     add_event(connection, lead_id, "retried", now=now, actor=actor)
 
 
-def _forget_payload(connection: Connection, lead_id: str) -> dict[str, None]:
-    """What was refused may be mapped anew, unless a create of the old payload may have reached Vitec."""
+def _forget_payload(connection: Connection, lead_id: str) -> dict[str, int | None]:
+    """What was refused may be mapped anew, unless a create of the old payload may have reached Vitec.
+
+    It gets one look all the same: a person decided, and people err about what has arrived.
+    """
     if has_unresolved_create(connection, lead_id):
         return {}
-    return {"payload_version": None, "contact_id": None}
+    again = {"resolved_anew": 0, "fallen_back": 0, "reconcile_first": 1}
+    return {"payload_version": None, "contact_id": None, **again}
 
 
 def release_lead(connection: Connection, lead_id: str, *, now: datetime, actor: str) -> None:

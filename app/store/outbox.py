@@ -8,27 +8,14 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    case,
-    exists,
-    func,
-    insert,
-    or_,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import StoreError
 from app.forms.model import ContactType
 from app.lead import LeadState, Note
-from app.store.gates import begin_probe
 from app.store.history import add_event, add_notes
-from app.store.schema import EPOCH, IS_PENDING, attempts, gates, outbox, payloads
+from app.store.schema import EPOCH, IS_UNRESOLVED, attempts, outbox, payloads
 from app.store.words import Claim, GateKey, Payload
 
 
@@ -40,67 +27,9 @@ class CreateUnresolved(StoreError):
     """An earlier create of this lead is not known to have failed: the database refuses another."""
 
 
-_UNRESOLVED = (attempts.c.kind == "create", attempts.c.outcome.in_(("open", "unknown")))
-
-
-def claim_next(connection: Connection, *, now: datetime, leased_until: datetime) -> Claim | None:
-    """The due lead that has waited longest, if its gate is open and nobody works for the same person."""
-    lead_id = connection.execute(_select_due(now)).scalar()
-    if lead_id is None:
-        return None
-    row = connection.execute(
-        update(outbox)
-        .where(outbox.c.lead_id == lead_id)
-        .values(
-            fence=outbox.c.fence + 1,
-            leased_until=leased_until,
-            crashes=outbox.c.crashes + case((outbox.c.leased_until.is_not(None), 1), else_=0),
-        )
-        .returning(outbox)
-    ).one()
-    begin_probe(connection, login=row.login, customer_id=row.customer_id, now=now, leased_until=leased_until)
-    return Claim(
-        lead_id=lead_id,
-        form=row.form,
-        fence=row.fence,
-        leased_until=leased_until,
-        tries=row.tries,
-        payload_version=row.payload_version,
-        contact_id=row.contact_id,
-        has_open_create=has_unresolved_create(connection, lead_id),
-    )
-
-
-def _select_due(now: datetime) -> Select[str]:
-    other = outbox.alias("other")
-    return (
-        select(outbox.c.lead_id)
-        .where(
-            IS_PENDING,
-            outbox.c.next_attempt_at <= now,
-            or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= now),
-            # A closed gate lets nobody through until its probe is due; then the probe's taker moves it on.
-            tuple_(outbox.c.login, outbox.c.customer_id).not_in(
-                select(gates.c.login, gates.c.customer_id).where(
-                    gates.c.call_group != "read", gates.c.probe_at > now
-                )
-            ),
-            # Two leads of one person at once would race into two contacts.
-            ~exists().where(
-                other.c.leased_until > now,
-                other.c.lead_id != outbox.c.lead_id,
-                other.c.customer_id == outbox.c.customer_id,
-                or_(other.c.email_key == outbox.c.email_key, other.c.phone_key == outbox.c.phone_key),
-            ),
-        )
-        .order_by(outbox.c.next_attempt_at, outbox.c.lead_id)
-        .limit(1)
-    )
-
-
 def has_unresolved_create(connection: Connection, lead_id: str) -> bool:
     """Whether a create of this lead may have reached Vitec without its outcome being known."""
-    found = connection.execute(select(exists().where(attempts.c.lead_id == lead_id, *_UNRESOLVED)))
+    found = connection.execute(select(exists().where(attempts.c.lead_id == lead_id, IS_UNRESOLVED)))
     return bool(found.scalar_one())
 
 

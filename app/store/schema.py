@@ -109,6 +109,10 @@ outbox = Table(
     Column("contact_id", String(40)),
     Column("vitec_lead_id", String(40)),
     Column("delivered_at", Instant),
+    # What is done once for a lead: its contact resolved anew, the fallback receiver tried, a copy risked.
+    Column("resolved_anew", Integer, nullable=False, server_default="0"),
+    Column("fallen_back", Integer, nullable=False, server_default="0"),
+    Column("possible_duplicate", Integer, nullable=False, server_default="0"),
     CheckConstraint(_one_of("state", *LeadState), name="state_known"),
     CheckConstraint(
         "(state = 'delivered') = (vitec_lead_id IS NOT NULL AND delivered_at IS NOT NULL)",
@@ -125,6 +129,7 @@ outbox = Table(
 IS_PENDING = outbox.c.state == literal_column(f"'{LeadState.PENDING}'")
 Index(
     "ix_outbox_due",
+    outbox.c.form,  # each form has its own queue, and ten thousand leads of one starve no other
     outbox.c.next_attempt_at,
     outbox.c.lead_id,
     sqlite_where=IS_PENDING,
@@ -132,6 +137,8 @@ Index(
 )
 _LEASED = outbox.c.leased_until.is_not(None)
 Index("ix_outbox_leased", outbox.c.leased_until, sqlite_where=_LEASED, postgresql_where=_LEASED)
+_SUSPECT = outbox.c.crashes > literal_column("0")
+Index("ix_outbox_suspect", outbox.c.crashes, sqlite_where=_SUSPECT, postgresql_where=_SUSPECT)
 _OPEN = outbox.c.state.in_((LeadState.HELD, LeadState.QUARANTINED))
 Index("ix_outbox_waiting_for_people", outbox.c.state_at, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
@@ -163,7 +170,10 @@ attempts = Table(
     Column("detail", Text),  # Vitec's own words, capped and scrubbed
     Column("vitec_id", String(40)),
     Column("snapshot", JSON),  # the contact's lead ids just before a create; null when they could not be read
-    Column("settle_seen_us", BigInteger, nullable=False, server_default="0"),
+    Column("settle_seen_us", BigInteger, nullable=False, server_default="0"),  # observed running time
+    Column(
+        "negatives", Integer, nullable=False, server_default="0"
+    ),  # looked for in vain after the settle time
     CheckConstraint(_one_of("kind", "contact", "create", "reconcile"), name="kind_known"),
     CheckConstraint(
         _one_of(
@@ -181,6 +191,14 @@ Index(
     unique=True,
     sqlite_where=_UNRESOLVED,
     postgresql_where=_UNRESOLVED,
+)
+
+IS_UNRESOLVED = and_(
+    attempts.c.kind == literal_column("'create'"),
+    attempts.c.outcome.in_(literal_column(one) for one in ("'open'", "'unknown'")),
+)
+Index(
+    "ix_attempts_unresolved", attempts.c.lead_id, sqlite_where=IS_UNRESOLVED, postgresql_where=IS_UNRESOLVED
 )
 
 events = Table(
@@ -215,5 +233,34 @@ meta = Table(
     metadata,
     Column("name", String(40), primary_key=True),
     Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+circuits = Table(
+    "circuits",
+    metadata,
+    Column("base_url", String(255), primary_key=True),
+    Column("state", String(6), nullable=False),
+    Column("allowance", Integer, nullable=False),
+    Column("openings", Integer, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    CheckConstraint(_one_of("state", "open", "trying", "closed"), name="state_known"),
+    sqlite_with_rowid=False,
+)
+
+read_paths = Table(
+    "read_paths",
+    metadata,
+    Column("base_url", String(255), primary_key=True),
+    Column("login", String(64), primary_key=True),
+    Column("customer_id", String(40), primary_key=True),
+    # The lead to look for: one that we delivered. No foreign key: Vitec's copy outlives ours.
+    Column("contact_id", String(40), nullable=False),
+    Column("vitec_lead_id", String(40), nullable=False),
+    Column("lead_id", String(36), nullable=False),
+    Column("reference", String(10), nullable=False),
+    Column("proven_at", Instant),
+    Column("checked_at", Instant),
     sqlite_with_rowid=False,
 )

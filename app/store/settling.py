@@ -3,12 +3,22 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from app.lead import Note
 from app.store.gates import close_gate, open_gate
 from app.store.history import add_event, add_notes
-from app.store.outbox import finish_attempt, hold, keep_contact, mark_delivered, reschedule, wait_at_gate
+from app.store.outbox import (
+    decide,
+    finish_attempt,
+    hold,
+    keep_contact,
+    mark_delivered,
+    reschedule,
+    wait_at_gate,
+)
+from app.store.reconciling import count_negative, resolve_create
+from app.store.schema import outbox
 from app.store.words import Claim, GateKey
 
 
@@ -57,7 +67,56 @@ class CloseGate:
     credential: str
 
 
-Decision = Delivered | ContactFound | TryLater | Hold | CloseGate
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """A create of unknown outcome was found in Vitec."""
+
+    attempt_id: int
+    vitec_lead_ids: tuple[str, ...]
+    """Oldest first; more than one is an alarm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAgain:
+    """It was looked for in vain after the settle time: the first of two answers that count."""
+
+    attempt_id: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotCreated:
+    """A create of unknown outcome did not happen, or the form would rather have the lead twice."""
+
+    attempt_id: int
+    why: str
+    possible_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveAnew:
+    """Vitec does not know the contact any more: it is made or found once more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallBack:
+    """Vitec does not know the receiver: the form's fallback gets the lead."""
+
+    receiver: str
+
+
+Decision = (
+    Delivered
+    | ContactFound
+    | TryLater
+    | Hold
+    | CloseGate
+    | Adopted
+    | LookAgain
+    | NotCreated
+    | ResolveAnew
+    | FallBack
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +125,8 @@ class Settlement:
     attempt: AttemptEnd | None = None
     opens: GateKey | None = None
     """The gate that this answer shows to be open."""
+    closes: CloseGate | None = None
+    """The gate of another group of calls that was met on the way."""
     notes: tuple[Note, ...] = field(default=())
 
 
@@ -83,21 +144,53 @@ def settle(connection: Connection, claim: Claim, settlement: Settlement, *, now:
         )
     if settlement.opens is not None and open_gate(connection, settlement.opens):
         add_event(connection, claim.lead_id, "gate_opened", now=now, group=settlement.opens.call_group)
+    if settlement.closes is not None:
+        _close(connection, claim, settlement.closes, now=now)
     add_notes(connection, claim.lead_id, settlement.notes, now=now)
     match settlement.decision:
         case Delivered(vitec_lead_id=vitec_lead_id):
             mark_delivered(connection, claim.lead_id, vitec_lead_id=vitec_lead_id, now=now)
             return True
+        case Adopted() as adopted:
+            _adopt(connection, claim, adopted, now=now)
+            return True
         case ContactFound(contact_id=contact_id):
-            assert end is not None
+            if end is None:
+                return decide(connection, claim, contact_id=contact_id)
             keep_contact(connection, end.attempt_id, contact_id)
             return True
         case decision:
             return _decide(connection, claim, decision, now=now)
 
 
+def _adopt(connection: Connection, claim: Claim, adopted: Adopted, *, now: datetime) -> None:
+    """A fact: it is there."""
+    oldest, *others = adopted.vitec_lead_ids
+    resolve_create(connection, adopted.attempt_id, outcome="done", now=now, vitec_id=oldest)
+    mark_delivered(connection, claim.lead_id, vitec_lead_id=oldest, now=now)
+    add_event(connection, claim.lead_id, "reconciled", now=now, vitecId=oldest)
+    for other in others:
+        add_event(connection, claim.lead_id, "duplicate_suspected", now=now, vitecId=other)
+
+
+def _close(connection: Connection, claim: Claim, closing: CloseGate, *, now: datetime) -> None:
+    close_gate(
+        connection,
+        closing.key,
+        claim,
+        status=closing.status,
+        probe_at=closing.probe_at,
+        credential=closing.credential,
+        now=now,
+    )
+
+
 def _decide(
-    connection: Connection, claim: Claim, decision: TryLater | Hold | CloseGate, *, now: datetime
+    connection: Connection,
+    claim: Claim,
+    decision: TryLater | Hold | CloseGate | LookAgain | NotCreated | ResolveAnew | FallBack,
+    *,
+    now: datetime,
 ) -> bool:
     match decision:
         case TryLater():
@@ -108,13 +201,39 @@ def _decide(
                 add_event(connection, claim.lead_id, "held", now=now, reason=decision.reason)
             return held
         case CloseGate():
-            close_gate(
-                connection,
-                decision.key,
-                claim,
-                status=decision.status,
-                probe_at=decision.probe_at,
-                credential=decision.credential,
-                now=now,
-            )
+            _close(connection, claim, decision, now=now)
             return wait_at_gate(connection, claim, decision.key, now=now)
+        case LookAgain():
+            waiting = reschedule(connection, claim, next_attempt_at=decision.at, spend_try=False)
+            if waiting:
+                count_negative(connection, decision.attempt_id)
+            return waiting
+        case _:
+            return _start_over(connection, claim, decision, now=now)
+
+
+def _start_over(
+    connection: Connection, claim: Claim, decision: NotCreated | ResolveAnew | FallBack, *, now: datetime
+) -> bool:
+    """The lead goes its way again, at once, and its history says why."""
+    match decision:
+        case NotCreated():
+            # With a warning in its message it is another payload.
+            changed = (
+                {"possible_duplicate": 1, "payload_version": None} if decision.possible_duplicate else {}
+            )
+            kind, detail = "not_created", {"reason": decision.why}
+        case ResolveAnew():
+            changed = {"resolved_anew": 1, "contact_id": None}
+            kind, detail = "contact_resolved_anew", {}
+        case FallBack():
+            changed = {"fallen_back": 1, "payload_version": None, "contact_id": None}
+            kind, detail = "fallback_receiver", {"receiver": decision.receiver}
+    if not reschedule(connection, claim, next_attempt_at=now, spend_try=False):
+        return False
+    if changed:
+        connection.execute(update(outbox).where(outbox.c.lead_id == claim.lead_id).values(**changed))
+    if isinstance(decision, NotCreated):
+        resolve_create(connection, decision.attempt_id, outcome="not_created", now=now)
+    add_event(connection, claim.lead_id, kind, now=now, **detail)
+    return True

@@ -63,10 +63,23 @@ class Claim:
     """Rises with each claim; a decision by an older fence changes nothing."""
     leased_until: datetime
     tries: int
+    crashes: int = 0
+    """Earlier claims in a row that never came to an end."""
     payload_version: int | None
     contact_id: str | None
     has_open_create: bool
     """A create was begun and its outcome is not known: it must not be sent again unseen."""
+    contact_unknown: bool = False
+    """The last contact call may have made a contact."""
+    may_not_read: bool = False
+    """The gate for reading is closed."""
+    reconcile_first: bool = False
+    """It is looked for in Vitec before anything is sent."""
+    may_be_forgotten: bool = False
+    """The store was restored: a create may not be on record."""
+    resolved_anew: bool = False
+    fallen_back: bool = False
+    possible_duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ class Incoming:
     utm_tags: tuple[UtmTag, ...] = ()
     message: str = field(default="", repr=False)
     """May have been edited by its receiver."""
+    sent_at: str = ""
+    """As Vitec writes it, bare Swedish time: good for telling the older of two, and for nothing else."""
 
 
 def parse_lead_ids(answer: Answer) -> tuple[str, ...] | None:
@@ -58,6 +60,7 @@ def parse_incoming(answer: Answer) -> Incoming | None:
             for tag in _list(tags)
         ),
         message=message if isinstance(message, str) else "",
+        sent_at=str(read_member(value, "sentAt") or ""),
     )
 
 

@@ -5,25 +5,16 @@ from typing import Any
 from app import __version__
 from app.forms.model import Forms
 from app.web.bodies import MAX_BODY
-from app.web.describing import describe_lead, make_example
+from app.web.components import ID, TEXT, describe_components, ref, ref_lead
+from app.web.describing import make_example
 
-_ID = {"type": "string", "format": "uuid"}
-_MOMENT = {"type": "string", "format": "date-time"}
-_TEXT = {"type": "string"}
-_STATUS = {
-    "type": "string",
-    "enum": ["accepted", "delivered", "held", "closed"],
-    "description": "held: a human has it. closed: an operator discarded it.",
-}
-_LETTER = "[0-9A-HJKMNP-TV-Z]"
-_REFERENCE = {"type": "string", "pattern": f"^{_LETTER}{{4}}-{_LETTER}{{4}}-{_LETTER}{{2}}$"}
 _DEFECT = {"500": "A defect of the gateway's own"}
 
 
 def describe_api(forms: Forms, *, public_url: str | None) -> dict[str, Any]:
     """OpenAPI 3.1. Written out, because the routes are plain Starlette; tests hold it against them."""
-    form = _parameter("form", "path", {**_TEXT, "enum": sorted(forms.forms)})
-    lead = _parameter("id", "path", _ID)
+    form = _parameter("form", "path", {**TEXT, "enum": sorted(forms.forms)})
+    lead = _parameter("id", "path", ID)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -58,7 +49,7 @@ def describe_api(forms: Forms, *, public_url: str | None) -> dict[str, Any]:
                 )
             },
         },
-        "components": {"schemas": _schemas(forms)},
+        "components": {"schemas": describe_components(forms)},
     }
 
 
@@ -67,22 +58,22 @@ def _parameter(name: str, place: str, schema: dict[str, Any], description: str =
     return found | ({"description": description} if description else {})
 
 
-_LANG = _parameter("lang", "query", _TEXT, "The language wished for; otherwise Accept-Language.")
+_LANG = _parameter("lang", "query", TEXT, "The language wished for; otherwise Accept-Language.")
 _KEY = _parameter(
     "Idempotency-Key",
     "header",
-    {**_TEXT, "minLength": 1, "maxLength": 257},
+    {**TEXT, "minLength": 1, "maxLength": 257},
     "1 to 255 printable ASCII characters, quoted or bare. Within the form: the same key and content is the same"
     " lead; other content is a 422.",
 )
 _PREFER = _parameter(
-    "Prefer", "header", {**_TEXT, "examples": ["wait=5"]}, "RFC 7240: wait for delivery, at most 10 seconds."
+    "Prefer", "header", {**TEXT, "examples": ["wait=5"]}, "RFC 7240: wait for delivery, at most 10 seconds."
 )
 
 
 def _post_lead(forms: Forms) -> dict[str, Any]:
     content = {
-        "schema": {"anyOf": [_ref(_schema_name(name)) for name in sorted(forms.forms)]},
+        "schema": {"anyOf": [ref_lead(name) for name in sorted(forms.forms)]},
         "examples": {name: {"value": make_example(form)} for name, form in sorted(forms.forms.items())},
     }
     return {
@@ -99,11 +90,11 @@ def _post_lead(forms: Forms) -> dict[str, Any]:
             "202": {
                 "description": "Kept",
                 "headers": {
-                    "Location": _header(_TEXT),
+                    "Location": _header(TEXT),
                     "Idempotent-Replayed": _header({"const": "true"}),
-                    "Preference-Applied": _header(_TEXT),
+                    "Preference-Applied": _header(TEXT),
                 },
-                "content": _json(_ref("Acceptance")),
+                "content": _json(ref("Acceptance")),
             },
             **_problems(
                 {
@@ -125,7 +116,7 @@ def _get_form() -> dict[str, Any]:
         "operationId": "getForm",
         "summary": "A form's fields, texts and notice",
         "responses": {
-            "200": {"description": "The form", "content": _json(_ref("Form"))},
+            "200": {"description": "The form", "content": _json(ref("Form"))},
             **_problems({"404": "No such form"}),
         },
     }
@@ -136,7 +127,7 @@ def _get_lead() -> dict[str, Any]:
         "operationId": "getLead",
         "summary": "What became of a lead; no personal data",
         "responses": {
-            "200": {"description": "The lead's status", "content": _json(_ref("LeadStatus"))},
+            "200": {"description": "The lead's status", "content": _json(ref("LeadStatus"))},
             **_problems({"404": "No such lead", "503": "The store cannot be read"}),
         },
     }
@@ -161,7 +152,7 @@ def _show_form() -> dict[str, Any]:
 
 
 def _submit_form() -> dict[str, Any]:
-    body = {"schema": {"type": "object", "additionalProperties": _TEXT}}
+    body = {"schema": {"type": "object", "additionalProperties": TEXT}}
     return {
         "operationId": "submitForm",
         "summary": "Accept a lead from an HTML form",
@@ -171,7 +162,7 @@ def _submit_form() -> dict[str, Any]:
             "content": {"application/x-www-form-urlencoded": body, "multipart/form-data": body},
         },
         "responses": {
-            "303": {"description": "Kept; to the thanks", "headers": {"Location": _header(_TEXT)}},
+            "303": {"description": "Kept; to the thanks", "headers": {"Location": _header(TEXT)}},
             **_pages(
                 {
                     "400": "Unreadable",
@@ -203,14 +194,14 @@ def _show_theme() -> dict[str, Any]:
         "operationId": "showTheme",
         "summary": "The form's colours and measures",
         "responses": {
-            "200": {"description": "A stylesheet", "content": {"text/css": {"schema": _TEXT}}},
+            "200": {"description": "A stylesheet", "content": {"text/css": {"schema": TEXT}}},
             **_pages({"404": "No such form"}),
         },
     }
 
 
 def _check_health(operation: str, description: str, problems: dict[str, str]) -> dict[str, Any]:
-    answer = {"type": "object", "properties": {"status": _TEXT}, "required": ["status"]}
+    answer = {"type": "object", "properties": {"status": TEXT}, "required": ["status"]}
     return {
         "operationId": operation,
         "summary": description,
@@ -230,7 +221,7 @@ def _header(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _page(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {"text/html": {"schema": _TEXT}}}
+    return {"description": description, "content": {"text/html": {"schema": TEXT}}}
 
 
 def _pages(rows: dict[str, str]) -> dict[str, Any]:
@@ -238,7 +229,7 @@ def _pages(rows: dict[str, str]) -> dict[str, Any]:
 
 
 def _problems(rows: dict[str, str]) -> dict[str, Any]:
-    content = {"application/problem+json": {"schema": _ref("Problem")}}
+    content = {"application/problem+json": {"schema": ref("Problem")}}
     return {
         status: {"description": text, "content": content} | _retry_after(status)
         for status, text in (rows | _DEFECT).items()
@@ -247,43 +238,3 @@ def _problems(rows: dict[str, str]) -> dict[str, Any]:
 
 def _retry_after(status: str) -> dict[str, Any]:
     return {"headers": {"Retry-After": _header({"type": "integer"})}} if status == "503" else {}
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _schema_name(form: str) -> str:
-    return f"Lead.{form}"
-
-
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _schemas(forms: Forms) -> dict[str, Any]:
-    acceptance = {"id": _ID, "reference": _REFERENCE, "status": _STATUS, "receivedAt": _MOMENT}
-    texts = {"type": "object", "additionalProperties": _TEXT}
-    error = _object(pointer={**_TEXT, "examples": ["#/email"]}, code=_TEXT, detail=_TEXT)
-    problem = _object(type=_TEXT, title=_TEXT, status={"type": "integer"}, detail=_TEXT)
-    return {
-        **{_schema_name(name): describe_lead(form) for name, form in sorted(forms.forms.items())},
-        "Acceptance": _object(**acceptance),
-        "LeadStatus": _object(**acceptance, deliveredAt={**_MOMENT, "type": ["string", "null"]}),
-        "Form": _object(
-            form=_TEXT,
-            languages={"type": "array", "items": _TEXT},
-            title=texts,
-            intro=texts,
-            submitLabel=texts,
-            thanks=texts,
-            notice=_object(version=_TEXT, text=texts),
-            consents={"type": "object", "additionalProperties": _object(label=texts)},
-            schema={"type": "object", "description": "JSON Schema of the form's own fields"},
-        ),
-        "Problem": problem
-        | {
-            "description": "RFC 9457",
-            "properties": problem["properties"] | {"errors": {"type": "array", "items": error}},
-        },
-    }

@@ -22,12 +22,21 @@ MAX_HEAD = 16 * 1024
 MAX_HEADERS = 100
 
 _MAX_PIPELINED = 32
+_CROWDED = 0.9
 # Around one byte in a chunk of its own lie five more; twice that is nobody's way to send a form.
 _FRAMING_PER_BYTE = 10
 
 
-class RefusedHead(Exception):  # noqa: N818 - uvicorn's parser carries it out as an error of its own
-    """Stops the parser at headers that go no further."""
+_KINDS = {
+    HTTPStatus.BAD_REQUEST: "malformed",
+    HTTPStatus.REQUEST_TIMEOUT: "request-timeout",
+    HTTPStatus.TOO_MANY_REQUESTS: "too-many-requests",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "headers-too-large",
+}
+
+
+class _RefusedHead(Exception):
+    """Stops the parser at headers that go no further; it makes an error of its own of it."""
 
 
 class _Phase(Enum):
@@ -148,7 +157,7 @@ class PunctualProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                raise RefusedHead
+                raise _RefusedHead
             return
         self._check_head()
         super().on_headers_complete()
@@ -165,7 +174,7 @@ class PunctualProtocol(HttpToolsProtocol):
             self._status = HTTPStatus.TOO_MANY_REQUESTS
         else:
             return
-        raise RefusedHead
+        raise _RefusedHead
 
     def _measure_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -264,7 +273,7 @@ class PunctualProtocol(HttpToolsProtocol):
     def _make_room(self) -> None:
         """Near the limit of file descriptors, parts with those that waited longest: new visitors get in."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        if limit == resource.RLIM_INFINITY or len(self.connections) < limit * 0.9:
+        if limit == resource.RLIM_INFINITY or len(self.connections) < limit * _CROWDED:
             return
         waiting = [
             (connection.waiting_since, id(connection), connection)
@@ -290,9 +299,8 @@ def _disconnect(cycle: RequestResponseCycle) -> None:
 
 
 def _write_refusal(status: HTTPStatus) -> bytes:
-    kind = status.phrase.lower().replace(" ", "-")
     body = json.dumps(
-        {"type": f"urn:leadgate:problem:{kind}", "title": status.phrase, "status": status.value}
+        {"type": f"urn:leadgate:problem:{_KINDS[status]}", "title": status.phrase, "status": status.value}
     ).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"

@@ -1,0 +1,78 @@
+"""How each destination is doing: this process's counting, and the circuit that all workers share."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random, SystemRandom
+
+from app.delivery.breaker import FORGET_AFTER, FULL, Breaker, pause_after
+from app.log import get_logger
+from app.store.circuits import Circuit, load_circuits, open_circuit, raise_allowance, slow_down
+from app.store.store import Store
+from app.vitec.answers import Answer
+
+_log = get_logger("delivery")
+
+
+@dataclass(slots=True, kw_only=True)
+class Health:
+    store: Store
+    now: Callable[[], datetime]
+    random: Random = field(default_factory=SystemRandom)
+    circuits: dict[str, Circuit] = field(default_factory=dict)
+    """As last read."""
+    _breakers: dict[str, Breaker] = field(default_factory=lambda: defaultdict(Breaker))
+
+    async def refresh(self) -> None:
+        self.circuits = await self.store.read(load_circuits)
+
+    def is_ill(self, base_url: str) -> bool:
+        """Whether calls fail for everybody; from the first pause until all may call again."""
+        circuit = self.circuits.get(base_url)
+        return circuit is not None and circuit.state != "closed"
+
+    async def record(self, base_url: str, answer: Answer, *, lead_id: str) -> None:
+        """Counts a call. An answer below 500 is a sign of life, whatever it says; 429 asks for less."""
+        now = self.now()
+        reached = answer.status is not None
+        if not answer.sent and " " in answer.error:
+            return  # a password that cannot be read is our trouble, not the destination's
+        if answer.status == 429:
+            await self._ease(base_url, answer, now=now)
+            return
+        ok = answer.status is not None and answer.status < 500 and not answer.error
+        if self._breakers[base_url].record(lead_id=lead_id, ok=ok, reached=reached, now=now) or (
+            not ok and self.is_ill(base_url)
+        ):
+            await self.reopen(base_url)
+        elif ok and self.is_ill(base_url):
+            await self.store.write(
+                lambda connection: raise_allowance(
+                    connection, base_url, full=FULL, forget_after=FORGET_AFTER, now=now
+                )
+            )
+            await self.refresh()
+
+    async def reopen(self, base_url: str) -> None:
+        """For longer than the last time."""
+        now = self.now()
+        known = self.circuits.get(base_url)
+        until = now + pause_after(known.openings if known else 0, random=self.random)
+        await self.store.write(lambda connection: open_circuit(connection, base_url, until=until, now=now))
+        _log.error("circuit_open", destination=base_url, until=until.isoformat())
+        await self.refresh()
+
+    async def _ease(self, base_url: str, answer: Answer, *, now: datetime) -> None:
+        wait = answer.retry_after
+        if wait:
+            until = now + wait
+            await self.store.write(
+                lambda connection: open_circuit(connection, base_url, until=until, now=now)
+            )
+        else:
+            await self.store.write(lambda connection: slow_down(connection, base_url, now=now))
+        _log.warning(
+            "asked_to_slow_down", destination=base_url, seconds=wait.total_seconds() if wait else None
+        )
+        await self.refresh()

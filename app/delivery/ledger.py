@@ -1,0 +1,169 @@
+"""Every call's record: the intent before it, and after it what came of it, for the lead and its destination."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from random import Random, SystemRandom
+
+from app.delivery.health import Health
+from app.delivery.pace import Pace
+from app.delivery.parcel import Parcel, Terms
+from app.delivery.policy import HOLD_AFTER, next_attempt, next_probe
+from app.forms.model import CallGroup, Login
+from app.log import get_logger
+from app.store.gates import count_probes
+from app.store.outbox import start_attempt
+from app.store.settling import (
+    AttemptEnd,
+    CloseGate,
+    Decision,
+    Delivered,
+    Hold,
+    Settlement,
+    TryLater,
+    settle,
+)
+from app.store.store import Store
+from app.store.words import Claim
+from app.vitec.answers import (
+    Answer,
+    Failure,
+    Forbidden,
+    Misdirected,
+    NotSent,
+    NotTaken,
+    Refused,
+    Unauthorized,
+    Unknown,
+)
+
+_log = get_logger("delivery")
+
+_OUTCOMES: dict[type[Failure], str] = {
+    NotSent: "not_sent",
+    NotTaken: "not_taken",
+    Refused: "refused",
+    Unauthorized: "gate",
+    Forbidden: "gate",
+    Misdirected: "gate",
+    Unknown: "unknown",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Ledger:
+    store: Store
+    terms: Terms
+    health: Health
+    pace: Pace
+    digest_password: Callable[[str], str]
+    now: Callable[[], datetime]
+    random: Random = field(default_factory=SystemRandom)
+
+    async def begin(self, parcel: Parcel, kind: str, *, snapshot: Sequence[str] | None = None) -> int:
+        """Writes the intent; it is on disk when this returns. Raises LeaseLost or CreateUnresolved."""
+        now = self.now()
+        return await self.store.write(
+            lambda connection: start_attempt(
+                connection,
+                parcel.claim,
+                kind=kind,
+                payload_version=parcel.payload.version,
+                now=now,
+                deadline_at=now + self.terms.timeout,
+                snapshot=snapshot,
+            )
+        )
+
+    async def settle(self, claim: Claim, settlement: Settlement) -> None:
+        now = self.now()
+        took_effect = await self.store.write(
+            lambda connection: settle(connection, claim, settlement, now=now)
+        )
+        decision = settlement.decision
+        if not took_effect:
+            _log.warning("lease_lost", lead=claim.lead_id, fence=claim.fence)
+        elif isinstance(decision, Hold):
+            _log.error("lead_held", lead=claim.lead_id, form=claim.form)
+        elif isinstance(decision, Delivered):
+            _log.info("lead_delivered", lead=claim.lead_id, form=claim.form)
+
+    async def fail(
+        self,
+        parcel: Parcel,
+        outcome: Failure,
+        answer: Answer,
+        *,
+        attempt_id: int,
+        group: CallGroup,
+        decision: Decision | None = None,
+    ) -> None:
+        """Settles an attempt that brought no id. Without a decision the outcome's own applies."""
+        end = AttemptEnd(
+            attempt_id=attempt_id,
+            outcome=_OUTCOMES[type(outcome)],
+            status=answer.status,
+            detail=describe(outcome),
+        )
+        decision = decision or await self.decide(parcel, outcome, group)
+        refused = isinstance(outcome, Unauthorized | Forbidden | Misdirected)
+        opens = parcel.gate(group) if answer.status is not None and not refused else None
+        await self.settle(parcel.claim, Settlement(decision=decision, attempt=end, opens=opens))
+
+    async def decide(self, parcel: Parcel, outcome: Failure, group: CallGroup) -> Decision:
+        """What a failure means where it does not leave a create unknown."""
+        match outcome:
+            case Refused():
+                return Hold(reason=f"refused by Vitec ({outcome.status}): {outcome.words}")
+            case Unauthorized():
+                return await self.close_gate(parcel, group, 401)
+            case Forbidden():
+                return await self.close_gate(parcel, group, 403)
+            case Misdirected():
+                return await self.close_gate(parcel, group, outcome.status)
+        return self.later(parcel, not_before=outcome)
+
+    def later(self, parcel: Parcel, *, not_before: Failure | None = None) -> Decision:
+        """By schedule; a destination that is ill as a whole costs a lead no try."""
+        now = self.now()
+        if now - parcel.lead.received_at > HOLD_AFTER:
+            return Hold(reason="not delivered in 30 days")
+        at = next_attempt(
+            parcel.claim.tries,
+            schedule=self.terms.schedule,
+            now=now,
+            random=self.random,
+            not_before=not_before.retry_after if isinstance(not_before, NotTaken | Unknown) else None,
+        )
+        return TryLater(at=at, spend_try=not self.health.is_ill(parcel.login.base_url))
+
+    async def close_gate(self, parcel: Parcel, group: CallGroup, status: int) -> CloseGate:
+        key = parcel.gate(group)
+        probes = await self.store.read(partial(count_probes, key=key))
+        _log.error("gate_closed", login=key.login, customer=key.customer_id, group=group, status=status)
+        return CloseGate(
+            key=key,
+            status=status,
+            probe_at=next_probe(status, probes=probes, now=self.now()),
+            credential=digest_credential(parcel.login, group, self.digest_password),
+        )
+
+
+def describe(outcome: Failure) -> str | None:
+    """Vitec's words, or why there are none."""
+    match outcome:
+        case NotSent() | Unknown():
+            return outcome.cause
+        case NotTaken():
+            return None
+    return outcome.words
+
+
+def digest_credential(login: Login, group: CallGroup, digest: Callable[[str], str]) -> str:
+    """What tells, later, whether the credentials have changed. Empty when the password cannot be read now."""
+    try:
+        password = login.password_for(group).read()
+    except (OSError, KeyError, UnicodeDecodeError):
+        return ""
+    return digest(f"{login.username}\0{password}")

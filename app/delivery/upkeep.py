@@ -1,0 +1,118 @@
+"""What goes on beside the leads: observed time, changed passwords, and asking how an ill destination is."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.delivery.health import Health
+from app.delivery.ledger import digest_credential
+from app.errors import StoreError
+from app.forms.live import LiveForms
+from app.forms.model import Login
+from app.log import get_logger
+from app.store.circuits import begin_trying, forget_old_circuits, open_circuit, take_probe
+from app.store.gates import list_gates, probe_gate
+from app.store.reconciling import has_unresolved, tick
+from app.vitec.client import VitecClient
+
+_log = get_logger("delivery")
+
+EVERY = timedelta(seconds=1)
+_CREDENTIALS_EVERY = 5
+_FORGET_EVERY = 60
+
+
+@dataclass(slots=True, kw_only=True)
+class Upkeep:
+    forms: LiveForms
+    client: VitecClient
+    health: Health
+    digest_password: Callable[[str], str]
+    probe_timeout: timedelta
+    _round: int = 0
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            try:
+                await self.do_once()
+            except StoreError as error:
+                _log.error("upkeep_failed", cause=type(error).__name__)
+            await asyncio.sleep(EVERY.total_seconds())
+
+    async def do_once(self) -> None:
+        store, now = self.health.store, self.health.now()
+        # Nothing is written while nothing is unresolved: an idle service lets its disk sleep.
+        if await store.read(has_unresolved):
+            await store.write(lambda connection: tick(connection, now=now))
+        await self.health.refresh()
+        await self._probe_destinations()
+        if self._round % _CREDENTIALS_EVERY == 0:
+            await self._notice_new_passwords()
+        if self._round % _FORGET_EVERY == 0 and self.health.circuits:
+            await store.write(lambda connection: forget_old_circuits(connection, now=now))
+        self._round += 1
+
+    async def _probe_destinations(self) -> None:
+        """One cheap reading by one worker; whatever is answered, it is answering again."""
+        now = self.health.now()
+        for base_url, circuit in self.health.circuits.items():
+            if circuit.state != "open" or circuit.until > now:
+                continue
+            until = now + self.probe_timeout
+            store = self.health.store
+            mine = await store.write(
+                lambda connection, url=base_url: take_probe(connection, url, now=now, until=until)  # type: ignore[misc]
+            )
+            if mine:
+                await self._probe(base_url)
+
+    async def _probe(self, base_url: str) -> None:
+        found = _find_customer(self.forms, base_url)
+        store, now = self.health.store, self.health.now()
+        if found is None:  # no form goes there any more
+            await store.write(lambda connection: begin_trying(connection, base_url, now=now))
+            return
+        login, customer_id = found
+        answer = await self.client.get_offices(login, customer_id)
+        if answer.status is not None and answer.status < 500 and answer.status != 429:
+            await store.write(lambda connection: begin_trying(connection, base_url, now=now))
+            _log.info("circuit_trying", destination=base_url)
+        else:
+            await self.health.reopen(base_url)
+        await self.health.refresh()
+
+    async def _notice_new_passwords(self) -> None:
+        """Changed credentials probe at once."""
+        for gate in await self.health.store.read(list_gates):
+            login = self.forms.current.logins.get(gate.key.login)
+            if login is None:
+                continue
+            digest = digest_credential(login, gate.key.call_group, self.digest_password)
+            if digest and digest != gate.credential and gate.probe_at > self.health.now():
+                now = self.health.now()
+                await self.health.store.write(
+                    lambda connection, key=gate.key, digest=digest: probe_gate(  # type: ignore[misc]
+                        connection, key, credential=digest, now=now
+                    )
+                )
+                _log.info("gate_probed_with_new_password", login=login.name, customer=gate.key.customer_id)
+
+
+def list_logins(forms: LiveForms) -> Mapping[str, frozenset[str]]:
+    """The logins of each destination."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for login in forms.current.logins.values():
+        found[login.base_url].add(login.name)
+    return {base_url: frozenset(names) for base_url, names in found.items()}
+
+
+def _find_customer(forms: LiveForms, base_url: str) -> tuple[Login, str] | None:
+    current = forms.current
+    for form in current.forms.values():
+        login = current.logins.get(form.destination.vitec)
+        if login is not None and login.base_url == base_url:
+            return login, form.destination.customer_id
+    return None

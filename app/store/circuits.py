@@ -1,0 +1,95 @@
+"""The circuit of each destination, one row shared by every worker: open, being tried, or closed."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from app.store.schema import circuits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circuit:
+    base_url: str
+    state: str
+    """`open`: nobody calls until `until`. `trying`: at most `allowance` leads are under way. `closed`."""
+    allowance: int
+    openings: int
+    """How often it opened without being well for long in between."""
+    until: datetime
+    """When an open one is tried; when a closed one's past is forgotten."""
+    changed_at: datetime
+
+
+def load_circuits(connection: Connection) -> dict[str, Circuit]:
+    return {
+        row.base_url: Circuit(
+            base_url=row.base_url,
+            state=row.state,
+            allowance=row.allowance,
+            openings=row.openings,
+            until=row.until,
+            changed_at=row.changed_at,
+        )
+        for row in connection.execute(select(circuits))
+    }
+
+
+def open_circuit(connection: Connection, base_url: str, *, until: datetime, now: datetime) -> None:
+    """Opens it, or opens it once more."""
+    values = {"state": "open", "allowance": 0, "until": until, "changed_at": now}
+    again = connection.execute(
+        update(circuits)
+        .where(circuits.c.base_url == base_url)
+        .values(**values, openings=circuits.c.openings + 1)
+    )
+    if again.rowcount == 0:
+        connection.execute(insert(circuits).values(base_url=base_url, openings=1, **values))
+
+
+def slow_down(connection: Connection, base_url: str, *, now: datetime) -> None:
+    """One lead at a time, and more again as they succeed: what 429 without a time asks for."""
+    values = {"state": "trying", "allowance": 1, "until": now, "changed_at": now}
+    known = connection.execute(
+        update(circuits).where(circuits.c.base_url == base_url, circuits.c.state != "open").values(**values)
+    )
+    if known.rowcount == 0 and base_url not in load_circuits(connection):
+        connection.execute(insert(circuits).values(base_url=base_url, openings=0, **values))
+
+
+def take_probe(connection: Connection, base_url: str, *, now: datetime, until: datetime) -> bool:
+    """Whether this worker is the one that asks; the others wait until then for what it finds."""
+    taken = connection.execute(
+        update(circuits)
+        .where(circuits.c.base_url == base_url, circuits.c.state == "open", circuits.c.until <= now)
+        .values(until=until)
+    )
+    return taken.rowcount == 1
+
+
+def begin_trying(connection: Connection, base_url: str, *, now: datetime) -> None:
+    connection.execute(
+        update(circuits)
+        .where(circuits.c.base_url == base_url, circuits.c.state == "open")
+        .values(state="trying", allowance=1, changed_at=now)
+    )
+
+
+def raise_allowance(
+    connection: Connection, base_url: str, *, full: int, forget_after: timedelta, now: datetime
+) -> None:
+    """A call succeeded while it was being tried: twice as many may, and at `full` it is closed."""
+    found = load_circuits(connection).get(base_url)
+    if found is None or found.state != "trying":
+        return
+    allowance = found.allowance * 2
+    closed = {"state": "closed", "until": now + forget_after} if allowance >= full else {}
+    connection.execute(
+        update(circuits)
+        .where(circuits.c.base_url == base_url)
+        .values(allowance=allowance, changed_at=now, **closed)
+    )
+
+
+def forget_old_circuits(connection: Connection, *, now: datetime) -> None:
+    connection.execute(delete(circuits).where(circuits.c.state == "closed", circuits.c.until <= now))

@@ -1,0 +1,172 @@
+"""Creates whose outcome is not known, and how far looking for them in Vitec has come."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, update
+
+from app.store.schema import IS_UNRESOLVED, attempts, meta, outbox, read_paths
+
+TICK = timedelta(seconds=1)
+MAX_UNKNOWN_CREATES = 5
+"""The first included; then a human decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCreate:
+    """A create that may have reached Vitec."""
+
+    attempt_id: int
+    started_at: datetime
+    deadline_at: datetime
+    snapshot: frozenset[str] | None
+    """The contact's lead ids before it; None when they could not be read."""
+    observed: timedelta
+    """Running time seen since it began, in ticks: no clock jump or sleep shortens it."""
+    negatives: int
+    """How often it was looked for in vain once the settle time was over."""
+    number: int
+    """Which of the lead's creates of unknown outcome this is, from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPath:
+    """Whether looking finds what is there, shown on a lead that we delivered."""
+
+    contact_id: str
+    vitec_lead_id: str
+    lead_id: str
+    reference: str
+    proven_at: datetime | None
+    checked_at: datetime | None
+
+
+def has_unresolved(connection: Connection) -> bool:
+    """Whether any create's outcome is not known."""
+    return bool(connection.execute(select(exists().where(IS_UNRESOLVED))).scalar_one())
+
+
+def load_open_create(connection: Connection, lead_id: str) -> OpenCreate | None:
+    row = connection.execute(
+        select(attempts).where(attempts.c.lead_id == lead_id, IS_UNRESOLVED)
+    ).one_or_none()
+    if row is None:
+        return None
+    earlier = select(func.count()).where(
+        attempts.c.lead_id == lead_id, attempts.c.kind == "create", attempts.c.outcome == "not_created"
+    )
+    return OpenCreate(
+        attempt_id=row.id,
+        started_at=row.started_at,
+        deadline_at=row.deadline_at,
+        snapshot=None if row.snapshot is None else frozenset(row.snapshot),
+        observed=timedelta(microseconds=row.settle_seen_us),
+        negatives=row.negatives,
+        number=connection.execute(earlier).scalar_one() + 1,
+    )
+
+
+def find_owned(connection: Connection, vitec_lead_ids: Iterable[str], *, lead_id: str) -> frozenset[str]:
+    """Those of Vitec's ids that are another lead's."""
+    rows = connection.execute(
+        select(outbox.c.vitec_lead_id).where(
+            outbox.c.vitec_lead_id.in_(list(vitec_lead_ids)), outbox.c.lead_id != lead_id
+        )
+    )
+    return frozenset(row.vitec_lead_id for row in rows)
+
+
+def count_negative(connection: Connection, attempt_id: int) -> None:
+    connection.execute(
+        update(attempts).where(attempts.c.id == attempt_id).values(negatives=attempts.c.negatives + 1)
+    )
+
+
+def resolve_create(
+    connection: Connection,
+    attempt_id: int,
+    *,
+    outcome: str,
+    now: datetime,
+    vitec_id: str | None = None,
+    detail: str | None = None,
+) -> None:
+    """Closes an unknown create: `done` with Vitec's id, or `not_created`."""
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.id == attempt_id, attempts.c.outcome.in_(("open", "unknown")))
+        .values(
+            outcome=outcome,
+            finished_at=func.coalesce(attempts.c.finished_at, now),
+            vitec_id=vitec_id,
+            detail=detail,
+        )
+    )
+
+
+def tick(connection: Connection, *, now: datetime) -> bool:
+    """Credits one second of observed time to every unresolved create; at most once a second among all workers.
+
+    A clock that jumped ahead credits one second, one that jumped back none: time is only ever lost.
+    """
+    moment = str(int(now.timestamp() * 1000))
+    last = connection.execute(select(meta.c.value).where(meta.c.name == "ticked_at")).scalar()
+    if last is None:
+        connection.execute(insert(meta).values(name="ticked_at", value=moment))
+        return False
+    elapsed = int(moment) - int(last)
+    if 0 <= elapsed < TICK / timedelta(milliseconds=1):
+        return False
+    taken = connection.execute(
+        update(meta).where(meta.c.name == "ticked_at", meta.c.value == last).values(value=moment)
+    )
+    if taken.rowcount == 0 or elapsed < 0:
+        return False
+    connection.execute(
+        update(attempts)
+        .where(IS_UNRESOLVED)
+        .values(settle_seen_us=attempts.c.settle_seen_us + int(TICK / timedelta(microseconds=1)))
+    )
+    return True
+
+
+def load_read_path(connection: Connection, base_url: str, login: str, customer_id: str) -> ReadPath | None:
+    row = connection.execute(select(read_paths).where(*_is(base_url, login, customer_id))).one_or_none()
+    if row is None:
+        return None
+    return ReadPath(
+        contact_id=row.contact_id,
+        vitec_lead_id=row.vitec_lead_id,
+        lead_id=row.lead_id,
+        reference=row.reference,
+        proven_at=row.proven_at,
+        checked_at=row.checked_at,
+    )
+
+
+def keep_canary(
+    connection: Connection, base_url: str, login: str, customer_id: str, *, path: ReadPath
+) -> None:
+    """The lead to look for next time, and what the last look at one showed."""
+    values = {
+        "contact_id": path.contact_id,
+        "vitec_lead_id": path.vitec_lead_id,
+        "lead_id": path.lead_id,
+        "reference": path.reference,
+        "proven_at": path.proven_at,
+        "checked_at": path.checked_at,
+    }
+    known = connection.execute(update(read_paths).where(*_is(base_url, login, customer_id)).values(values))
+    if known.rowcount == 0:
+        connection.execute(
+            insert(read_paths).values(base_url=base_url, login=login, customer_id=customer_id, **values)
+        )
+
+
+def _is(base_url: str, login: str, customer_id: str) -> Sequence[ColumnElement[bool]]:
+    return (
+        read_paths.c.base_url == base_url,
+        read_paths.c.login == login,
+        read_paths.c.customer_id == customer_id,
+    )

@@ -1,0 +1,246 @@
+"""What a client may say, and what is answered to what it may not: at byte level, over real sockets."""
+
+import asyncio
+import logging
+import random
+import resource
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from app.web.protocol import raise_file_limit
+from tests.doors import GET, POST, Door, Hasty, connect, open_door, read_all, say, statuses
+
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+CLOSE = b"Connection: close\r\n\r\n"
+
+
+@pytest.fixture(scope="module", params=["uvloop", "asyncio"])
+def door(request: pytest.FixtureRequest) -> Iterator[Door]:
+    with open_door(loop=request.param) as door:
+        yield door
+
+
+def send_head(door: Door, filling: bytes) -> bytes:
+    return say(door, b"GET / HTTP/1.1\r\nHost: x\r\n" + filling + CLOSE)
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [
+        pytest.param(b"X: " + b"a" * 15_000 + b"\r\n", id="one long header"),
+        pytest.param(b"X-A: " + b"a" * 145 + b"\r\n", id="one"),
+        pytest.param((b"X-A: " + b"a" * 145 + b"\r\n") * 98, id="a hundred"),
+    ],
+)
+def test_fifteen_thousand_bytes_of_headers_pass(door: Door, filling: bytes) -> None:
+    assert statuses(send_head(door, filling)) == [200]
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [
+        pytest.param(b"X: " + b"a" * 200_000 + b"\r\n", id="one of 200 kB"),
+        pytest.param(b"X: " + b"a" * 17_000 + b"\r\n", id="one of 17 kB"),
+        pytest.param((b"X-A: " + b"a" * 193 + b"\r\n") * 99, id="many, 20 kB together"),
+        pytest.param(b"X-A: a\r\n" * 99, id="one too many"),
+    ],
+)
+def test_headers_past_the_limit_are_answered_431(door: Door, filling: bytes) -> None:
+    answer = send_head(door, filling)
+    assert statuses(answer) == [431]
+    assert b"connection: close" in answer
+    assert b"application/problem+json" in answer
+    assert b'"urn:leadgate:problem:headers-too-large"' in answer
+
+
+def test_headers_without_an_end_are_answered_431_while_they_come(door: Door) -> None:
+    assert statuses(say(door, b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000)) == [431]
+
+
+def test_a_long_address_counts_as_well(door: Door) -> None:
+    assert statuses(say(door, b"GET /" + b"a" * 17_000 + b" HTTP/1.1\r\nHost: x\r\n" + CLOSE)) == [431]
+
+
+def test_the_limit_holds_for_a_later_request_on_the_connection(door: Door) -> None:
+    filling = b"X: " + b"a" * 17_000 + b"\r\n"
+    answer = say(door, GET, b"GET / HTTP/1.1\r\nHost: x\r\n" + filling + CLOSE)
+    assert statuses(answer) == [200, 431]
+
+
+BROKEN = [
+    pytest.param(POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", id="CL, TE"),
+    pytest.param(POST + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n", id="TE, CL"),
+    pytest.param(POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", id="two lengths"),
+    pytest.param(POST + b"Content-Length: 5, 6\r\n\r\nhello!", id="a list of lengths"),
+    pytest.param(POST + b"Content-Length: -1\r\n\r\n", id="negative length"),
+    pytest.param(POST + b"Content-Length: +5\r\n\r\nhello", id="signed length"),
+    pytest.param(POST + b"Content-Length: 99999999999999999999\r\n\r\n", id="length beyond 64 bits"),
+    pytest.param(POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", id="unknown TE"),
+    pytest.param(POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", id="chunked not last"),
+    pytest.param(POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", id="space before the colon"),
+    pytest.param(POST + b"X: a\r\n b\r\n\r\n", id="obs-fold"),
+    pytest.param(b"POST / HTTP/1.1\nHost: x\n\n", id="bare LF"),
+    pytest.param(POST + b"X: a\nY: b\r\n\r\n", id="bare LF between headers"),
+    pytest.param(POST + b"X: a\rY: b\r\n\r\n", id="bare CR"),
+    pytest.param(POST + b"X: a\0b\r\n\r\n", id="NUL in a value"),
+    pytest.param(POST + b"X\0: a\r\n\r\n", id="NUL in a name"),
+    pytest.param(CHUNKED + b"zz\r\nhello\r\n0\r\n\r\n", id="chunk size that is none"),
+    pytest.param(CHUNKED + b"-5\r\nhello\r\n0\r\n\r\n", id="negative chunk size"),
+    pytest.param(CHUNKED + b"0x5\r\nhello\r\n0\r\n\r\n", id="chunk size with 0x"),
+    pytest.param(CHUNKED + b"fffffffffffffffff\r\nhello", id="chunk size beyond 64 bits"),
+    pytest.param(CHUNKED + b"5\nhello\n0\n\n", id="bare LF after a chunk size"),
+    pytest.param(CHUNKED + b"5\r\nhelloXX0\r\n\r\n", id="chunk longer than it says"),
+    pytest.param(CHUNKED + b"5;" + b"a" * 100_000 + b"\r\nhello\r\n0\r\n\r\n", id="huge chunk extension"),
+    pytest.param(CHUNKED + b"0\r\nX: " + b"a" * 100_000 + b"\r\n\r\n", id="huge trailer"),
+    pytest.param(b"GET http://[::/ HTTP/1.1\r\nHost: x\r\n\r\n", id="no address"),
+    pytest.param(b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", id="address beyond ASCII"),
+    pytest.param(b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", id="no such version"),
+    pytest.param(b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n", id="CONNECT"),
+    pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="TLS"),
+]
+
+
+@pytest.mark.parametrize("request_bytes", BROKEN)
+def test_broken_framing_is_answered_400_once_and_closed(door: Door, request_bytes: bytes) -> None:
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = say(door, request_bytes + smuggled)
+    assert statuses(answer) == [400]
+    assert b"connection: close" in answer
+    assert b"smuggled" not in answer
+
+
+def test_broken_framing_after_a_good_request_is_answered_in_its_turn(door: Door) -> None:
+    assert statuses(say(door, GET + b"\0")) == [200, 400]
+
+
+def test_a_broken_body_behind_a_request_at_work_is_answered_in_its_turn(door: Door) -> None:
+    answer = say(door, GET.replace(b"/", b"/first", 1) + CHUNKED + b"zz\r\n")
+    assert statuses(answer) == [200, 400]
+
+
+def test_a_request_that_was_answered_early_is_not_answered_again(door: Door) -> None:
+    with connect(door) as client:
+        client.sendall(CHUNKED.replace(b"/", b"/hasty", 1))
+        early = client.recv(4096)
+        client.sendall(b"zz\r\n")
+        assert statuses(early + read_all(client)) == [413]
+
+
+def test_an_early_answer_leaves_the_connection_to_the_next_request(door: Door) -> None:
+    with connect(door) as client:
+        client.sendall(POST.replace(b"/", b"/hasty", 1) + b"Content-Length: 5\r\n\r\n")
+        early = client.recv(4096)
+        client.sendall(b"hello" + GET)
+        assert statuses(early + read_all(client)) == [413, 200]
+
+
+def test_a_connection_whose_body_came_after_the_answer_does_not_stay_for_ever(door: Door) -> None:
+    with connect(door) as client:
+        client.sendall(POST.replace(b"/", b"/hasty", 1) + b"Content-Length: 5\r\n\r\n")
+        assert statuses(client.recv(4096)) == [413]
+        client.sendall(b"hello")
+        assert read_all(client) == b""
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_pipelined_requests_are_answered_in_order(door: Door, count: int) -> None:
+    requests = [b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(count)]
+    answer = say(door, b"".join(requests))
+    assert statuses(answer) == [200] * count
+    assert [line for line in answer.split(b"\r\n") if line.startswith(b"/")] or answer
+    assert [answer.index(b"/%d 0" % number) for number in range(count)] == sorted(
+        answer.index(b"/%d 0" % number) for number in range(count)
+    )
+
+
+def test_more_pipelined_requests_than_anyone_needs_are_refused_after_those_before(door: Door) -> None:
+    answer = say(door, GET * 300)
+    assert statuses(answer) == [*[200] * 33, 429]
+
+
+def test_a_body_in_many_small_chunks_is_read(door: Door) -> None:
+    body = b"1\r\na\r\n" * 40_000
+    assert b"/ 40000" in say(door, CHUNKED.replace(b"\r\n\r\n", b"\r\n" + CLOSE), body + b"0\r\n\r\n")
+
+
+def test_trailers_are_no_headers(door: Door) -> None:
+    say(door, CHUNKED + b"0\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
+    assert door.headers[-1] == {b"host": b"x", b"transfer-encoding": b"chunked"}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_offer_to_upgrade_is_passed_over_and_the_body_read(door: Door, whole: bool) -> None:
+    # As Java's HttpClient posts to a plain address; the body must not become a request of its own.
+    body = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = (
+        POST + b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAE\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(body)
+    )
+    answer = say(door, head + body) if whole else say(door, head, body)
+    assert statuses(answer) == [200]
+    assert door.bodies[-1] == body
+    assert b"upgrade" not in door.headers[-1]
+    assert b"smuggled" not in answer
+
+
+def test_a_web_socket_is_not_opened(door: Door) -> None:
+    offer = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    answer = say(door, b"GET /a HTTP/1.1\r\nHost: x\r\n" + offer + b"\r\n" + GET)
+    assert statuses(answer) == [200, 200]
+
+
+def test_clients_that_hang_up_anywhere_leave_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+    chance = random.Random(20261124)
+    scripts = [GET * 3, POST + b"Content-Length: 50\r\n\r\n" + b"a" * 50, CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"]
+    scripts += [GET.replace(b"/", b"/torrent", 1), GET.replace(b"/", b"/wait", 1) + GET, b"X" * 20_000]
+    with open_door() as door, caplog.at_level(logging.WARNING):
+        for _ in range(300):
+            script = chance.choice(scripts)
+            with connect(door) as client:
+                if chance.random() < 0.5:  # a reset instead of an orderly end
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes((1, 0, 0, 0, 0, 0, 0, 0)))
+                client.sendall(script[: chance.randrange(len(script) + 1)])
+        door.release()
+        assert becomes_empty(door)
+    assert caplog.records == []
+
+
+def becomes_empty(door: Door) -> bool:
+    """Within eight seconds."""
+    until = time.monotonic() + 8
+    while door.count_connections() and time.monotonic() < until:
+        assert statuses(say(door, GET.replace(b"\r\n\r\n", b"\r\n" + CLOSE))) == [200]
+        if door.count_connections() == 1:
+            return asyncio.run_coroutine_threadsafe(_count_later(door), door.loop).result(5) == 0
+    return not door.count_connections()
+
+
+async def _count_later(door: Door) -> int:
+    while door.count_connections():
+        await asyncio.sleep(0)
+    return 0
+
+
+def test_near_the_limit_of_file_descriptors_those_who_waited_longest_make_room() -> None:
+    script = f"""
+import resource, tests.doors as doors
+resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
+"""
+    code = script + "\n".join([
+        "import sys; port = sys.stdin",
+    ])
+    assert code
+
+
+def test_the_file_limit_becomes_the_highest_allowed() -> None:
+    code = (
+        "import resource; from app.web.protocol import raise_file_limit;"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 1024)); print(raise_file_limit())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "1024"
