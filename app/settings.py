@@ -20,15 +20,15 @@ from app.errors import ConfigurationError, Mistake
 
 PREFIX = "LEADGATE_"
 
+Network = IPv4Network | IPv6Network
+
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)?")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _parse_duration(value: object) -> object:
+def _parse_duration(text: str) -> timedelta:
     """`90s`, `15m`, `8h`, `30d`, or a bare number of seconds."""
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value.strip())
+    match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError("is no duration; write 30s, 15m, 8h or 30d")
     return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
@@ -40,13 +40,12 @@ def _check_duration(value: timedelta) -> timedelta:
     return value
 
 
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _parse_networks(value: object) -> object:
-    parts = _split(value)
-    return [ip_network(part, strict=False) for part in parts] if isinstance(parts, list) else parts
+def _parse_networks(text: str) -> list[Network]:
+    return [ip_network(part, strict=False) for part in _split(text)]
 
 
 def _split_address(value: str) -> SplitResult | None:
@@ -91,7 +90,6 @@ def _check_database_url(value: str) -> str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_duration)]
-Network = IPv4Network | IPv6Network
 
 
 class Settings(BaseModel):

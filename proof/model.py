@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
-from proof.machine import Intent, Lead, Machine, Reading, Request, State, Step, Worker, begin, list_next
+from proof.machine import Intent, Lead, Machine, Reading, Request, State, Step, Worker
+from proof.steps import begin, list_next
 from proof.table import Row, format_table
 
 
@@ -76,12 +77,12 @@ def _list_mutants(design: Machine) -> list[Case]:
     cases = [
         Case(name=name, machine=machine, expected=Finding.DUPLICATE) for name, machine in mutants.items()
     ]
-    silence = Case(
-        name="silence taken for success",
-        machine=replace(design, believes_silence=True),
-        expected=Finding.LOST,
-    )
-    return [*cases, silence]
+    silence, lease = replace(design, believes_silence=True), replace(design, leases_expire=False)
+    return [
+        *cases,
+        Case(name="silence taken for success", machine=silence, expected=Finding.LOST),
+        Case(name="a lease that never runs out", machine=lease, expected=Finding.STUCK),
+    ]
 
 
 def explore(machine: Machine, *, limit: int = 5_000_000) -> Verdict:

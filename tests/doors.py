@@ -1,10 +1,11 @@
 """A real server behind PunctualProtocol, and the plainest of clients, for tests at byte level."""
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,13 +36,24 @@ class Door:
     def release(self) -> None:
         self.loop.call_soon_threadsafe(self.released.set)
 
-    def count_connections(self) -> int:
-        return len(self.server.server_state.connections)
+    def becomes_empty(self) -> bool:
+        """Whether all connections and their handlers end, within eight seconds."""
+        return asyncio.run_coroutine_threadsafe(self._wait_until_empty(), self.loop).result(10)
+
+    async def _wait_until_empty(self) -> bool:
+        state = self.server.server_state
+        with suppress(TimeoutError):
+            async with asyncio.timeout(8):
+                while state.connections or state.tasks:  # noqa: ASYNC110 - they tell nobody that they change
+                    await asyncio.sleep(0.01)
+        return not state.connections and not state.tasks
 
 
 @contextmanager
-def open_door(protocol: type[asyncio.Protocol] = Hasty, *, loop: str = "uvloop") -> Iterator[Door]:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+def open_door(
+    protocol: type[asyncio.Protocol] = Hasty, *, loop: str = "uvloop", backlog: int = 2048
+) -> Iterator[Door]:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
     doors: list[Door] = []
     ready = threading.Event()
 
@@ -51,7 +63,9 @@ def open_door(protocol: type[asyncio.Protocol] = Hasty, *, loop: str = "uvloop")
             http=protocol,
             lifespan="off",
             log_config=None,
-            timeout_keep_alive=3,
+            timeout_keep_alive=1,
+            access_log=False,
+            backlog=backlog,
             interface="asgi3",
         )
         server = uvicorn.Server(config)
@@ -73,6 +87,8 @@ def open_door(protocol: type[asyncio.Protocol] = Hasty, *, loop: str = "uvloop")
 
 
 async def _answer(door: Door, scope: Any, receive: Any, send: Any) -> None:
+    if scope["path"] == "/release":
+        door.released.set()
     if scope["path"] == "/hasty":  # answers before it has read
         await _respond(send, 413, b"too much")
         return
@@ -82,23 +98,23 @@ async def _answer(door: Door, scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.body", "body": bytes(256 * 1024), "more_body": True})
         await send({"type": "http.response.body", "body": b""})
         return
+    if scope["path"] == "/wait":
+        await door.released.wait()
     body = await _read(receive)
     door.bodies.append(body)
     door.headers.append(dict(scope["headers"]))
-    if scope["path"] == "/wait":
-        await door.released.wait()
     await _respond(send, 200, f"{scope['path']} {len(body or b'')}".encode())
 
 
 async def _read(receive: Any) -> bytes | None:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         body += message["body"]
         if not message["more_body"]:
-            return body
+            return bytes(body)
 
 
 async def _respond(send: Any, status: int, body: bytes) -> None:
@@ -120,6 +136,21 @@ def read_all(client: socket.socket) -> bytes:
     except ConnectionError:
         pass
     return answer
+
+
+def read_answer(client: socket.socket) -> bytes:
+    """One answer, on a connection that stays open."""
+    answer = b""
+    while (end := answer.find(b"\r\n\r\n")) < 0 or len(answer) < end + 4 + _length_of(answer):
+        piece = client.recv(4096)
+        assert piece
+        answer += piece
+    return answer
+
+
+def _length_of(answer: bytes) -> int:
+    found = re.search(rb"content-length: (\d+)", answer)
+    return int(found[1]) if found else 0
 
 
 def say(door: Door, *parts: bytes) -> bytes:

@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 
 from app.cli.process import address_of, bind, make_server
 from app.forms.live import LiveForms
+from app.forms.model import Login, Password
 from app.forms.reader import read_forms
 from app.lead import Lead, LeadState
 from app.main import create_app
@@ -26,6 +27,7 @@ from app.store.store import Store
 
 SECRET = b"0" * 32
 HOST = "forms.example.se"
+LOGIN = Login(name="default", username="u", password=Password(value="p"), base_url="https://vitec.test")
 LISTED = "https://www.byran.se"
 STRANGER = "https://www.annan.se"
 LEADS = "/api/v1/forms/kontakt/leads"
@@ -98,6 +100,17 @@ class Gateway:
         assert count is not None
         return count
 
+    def hear_acceptance(self) -> asyncio.Event:
+        """Set with the next new lead."""
+        heard = asyncio.Event()
+        self.store.when_accepted(heard.set)
+        return heard
+
+    async def find_newest(self) -> str:
+        found = await self.store.read(lambda read: read.execute(select(func.max(leads.c.id))).scalar())
+        assert found is not None
+        return found
+
     async def settle(self, lead_id: str, state: LeadState) -> None:
         """As delivery or an operator would, and tells whoever waits."""
         found = await self.load(lead_id)
@@ -109,16 +122,16 @@ class Gateway:
         )
         self.store.announce_settled(lead_id)
 
-    async def break_store(self) -> None:
-        """From now on nothing can be written, as on a full disk; what is kept can be read."""
-        await self.store.write(lambda write: write.exec_driver_sql("PRAGMA query_only = 1"))
+    def stop_writing(self) -> None:
+        """From now on nothing can be kept; what is kept can be read."""
+        self.store.writer.close()
 
 
 def build(folder: Path, text: str = FORMS, **options: Any) -> tuple[FastAPI, Store, LiveForms]:
     path = folder / "forms.toml"
     path.write_text(text, encoding="utf-8")
     store = Store(folder / "leads.db", reserve=0)
-    forms = LiveForms(read_forms(path, default_login=None, environ={}))
+    forms = LiveForms(read_forms(path, default_login=LOGIN, environ={}))
     return create_app(forms=forms, store=store, secret=SECRET, **options), store, forms
 
 

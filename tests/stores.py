@@ -10,8 +10,8 @@ from app.forms.model import CallGroup, ContactType
 from app.identity import IdentitySource
 from app.lead import Contact, Enquiry
 from app.store.acceptance import accept_all
-from app.store.leads import write_body
 from app.store.claiming import claim_next
+from app.store.leads import write_body
 from app.store.outbox import freeze_payload, start_attempt
 from app.store.schema import outbox
 from app.store.words import Acceptance, Claim, GateKey, NewLead, Payload

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from app.errors import IdempotencyConflict, StoreUnavailable
 from app.identity import IdentitySource, reference_of
@@ -37,7 +38,10 @@ def count_leads(connection: Connection) -> int:
 
 
 def follows(connection: Connection, kept: Acceptance) -> str | None:
-    return connection.execute(select(leads.c.follows).where(leads.c.id == kept.lead_id)).scalar_one()
+    found: str | None = connection.execute(
+        select(leads.c.follows).where(leads.c.id == kept.lead_id)
+    ).scalar_one()
+    return found
 
 
 class RepeatingIdentities(IdentitySource):
@@ -287,6 +291,16 @@ def test_one_bad_row_does_not_fail_its_batch(connection: Connection, poison: dic
     assert [type(outcome) for outcome in outcomes] == [Acceptance, StoreUnavailable, Acceptance]
     assert count_leads(connection) == 2
     assert connection.execute(select(idempotency_keys)).all() == []  # the key was not consumed
+
+
+def test_a_full_disk_is_no_fault_of_one_row(engine: Engine) -> None:
+    """Found full while each lead is tried alone, it still fails them all."""
+    news = [new_lead(body="\ud800"), new_lead(body="x" * 50_000)]
+    with engine.connect() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+        connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+        with pytest.raises(OperationalError, match="savepoint"):
+            accept_all(connection, news, IdentitySource())
 
 
 @pytest.mark.anyio

@@ -348,8 +348,13 @@ class StoreAndModel(RuleBasedStateMachine):
 
 def test_the_store_agrees_with_its_model(engine: Engine) -> None:
     with engine.connect() as connection:
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            lambda: StoreAndModel(connection),
+
+        class Machine(StoreAndModel):
+            def __init__(self) -> None:
+                super().__init__(connection)
+
+        run_state_machine_as_test(
+            Machine,
             settings=settings(
                 max_examples=60,
                 stateful_step_count=30,

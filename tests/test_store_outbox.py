@@ -535,6 +535,13 @@ def test_what_was_under_way_when_a_gate_closed_is_no_probe(connection: Connectio
     assert claim(connection) is None
 
 
+def test_a_turn_that_ends_at_a_gate_has_ended_cleanly(connection: Connection) -> None:
+    lead_id = keep(connection)
+    must_claim(connection)
+    close(connection, must_claim(connection, now=NOW + LEASE), probe_at=NOW + 9 * MINUTE, now=NOW + LEASE)
+    assert row_of(connection, lead_id).crashes == 0
+
+
 def test_a_lead_waits_at_the_gate_it_met(connection: Connection) -> None:
     """The configuration may have changed since it was accepted; it must not knock again at once."""
     lead_id = keep(connection, login="former", customer_id="M0")

@@ -3,17 +3,13 @@
 import sys
 
 from app.cli.commands import app
-from app.errors import ConfigurationError, LeadgateError
+from app.errors import LeadgateError
 
 
 def main() -> None:
     """Exit codes: 0 ok, 1 refused or failed with a sentence on stderr, 2 usage."""
     try:
         app()
-    except ConfigurationError as error:
-        for mistake in error.mistakes:
-            print(mistake, file=sys.stderr)
-        sys.exit(1)
     except LeadgateError as error:
         print(error, file=sys.stderr)
         sys.exit(1)

@@ -58,7 +58,7 @@ def _act(connection: Connection, *, command: Command, now: datetime) -> Any:
             retry_lead(connection, lead_id, now=now, actor=actor)
         case "release":
             release_lead(connection, lead_id, now=now, actor=actor)
-        case "discard":
+        case _:
             discard_lead(connection, lead_id, reason=str(command["reason"]), now=now, actor=actor)
     return lead_id
 

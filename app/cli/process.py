@@ -18,7 +18,7 @@ from app.log import get_logger, report_loop_error
 
 _log = get_logger("process")
 
-_REQUESTS_GRACE = 5
+_REQUESTS_GRACE = 8  # seconds; below the ten after which an orchestrator kills
 
 
 class Server(uvicorn.Server):

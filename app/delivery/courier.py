@@ -10,6 +10,7 @@ from app.delivery.ledger import Ledger
 from app.delivery.parcel import Parcel, Terms
 from app.delivery.reconcile import MAY_EXIST, Barred, Blind, Reconciler, Seen
 from app.errors import LeadNotFound
+from app.failpoints import reach
 from app.forms.live import LiveForms
 from app.forms.model import CallGroup, Form, Mode
 from app.lead import Destination, Lead
@@ -61,6 +62,7 @@ class Courier:
 
     async def deliver(self, claim: Claim) -> None:
         """One turn with a lead; it ends delivered, held, or due again later."""
+        reach("after_claim")
         try:
             if claim.crashes >= POISONED_AFTER:
                 await self._hold(
@@ -80,6 +82,7 @@ class Courier:
                 await self._reconciler.settle_unknown(parcel, create)
             return
         contact_id = claim.contact_id or await self._contacts.resolve(parcel)
+        reach("after_contact")
         if contact_id is None:
             return
         if not claim.reconcile_first or await self._is_absent(parcel, contact_id):
@@ -159,8 +162,10 @@ class Courier:
         await self.ledger.pace.wait()
         deadline = read_boot_clock() + self.terms.timeout.total_seconds()
         attempt_id = await self.ledger.begin(parcel, "create", snapshot=snapshot)
+        reach("after_intent")
         body: dict[str, Any] = json.loads(parcel.payload.lead) | {"contactId": contact_id}
         answer = await self.client.create_lead(parcel.login, parcel.customer_id, body, deadline=deadline)
+        reach("after_answer")
         await self._count(parcel, answer)
         outcome = classify_create(answer, values=list_typed(parcel.lead))
         if isinstance(outcome, Created):

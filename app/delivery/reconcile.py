@@ -9,6 +9,7 @@ from typing import assert_never
 from app.delivery.ledger import Ledger
 from app.delivery.parcel import Parcel
 from app.delivery.policy import next_look
+from app.failpoints import reach
 from app.forms.model import CallGroup, OnAmbiguous
 from app.log import get_logger
 from app.store.gates import close_gate, is_closed, is_known, open_gate
@@ -76,6 +77,7 @@ class Reconciler:
         look = await self.look(
             parcel, contact_id=parcel.claim.contact_id or "", known=create.snapshot or frozenset()
         )
+        reach("after_look")
         match look:
             case Seen(ids) if ids:
                 await self._adopt(parcel, create, ids)

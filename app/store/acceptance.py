@@ -41,19 +41,19 @@ def accept_all(connection: Connection, news: Sequence[NewLead], identities: Iden
         return [_accept_alone(connection, new, identities) for new in news]
 
 
-def _accept_alone(connection: Connection, new: NewLead, identities: IdentitySource) -> Outcome:
-    for draws_left in reversed(range(_DRAWS)):
-        try:
-            with connection.begin_nested():
-                return _accept(connection, [new], identities)[0]
-        except Exception as error:
-            if is_broken(error):
-                raise
-            if draws_left and isinstance(error, IntegrityError):
-                continue
-            _log.error("lead_refused_by_database", form=new.form, cause=describe(error))
-            break
-    return StoreUnavailable("the database refused the lead")
+def _accept_alone(
+    connection: Connection, new: NewLead, identities: IdentitySource, *, draws: int = _DRAWS
+) -> Outcome:
+    try:
+        with connection.begin_nested():
+            return _accept(connection, [new], identities)[0]
+    except Exception as error:
+        if is_broken(error):
+            raise
+        if isinstance(error, IntegrityError) and draws > 1:
+            return _accept_alone(connection, new, identities, draws=draws - 1)
+        _log.error("lead_refused_by_database", form=new.form, cause=describe(error))
+        return StoreUnavailable("the database refused the lead")
 
 
 def _accept(connection: Connection, news: Sequence[NewLead], identities: IdentitySource) -> list[Outcome]:

@@ -21,7 +21,8 @@ def read_wait(prefer: str) -> timedelta | None:
         match = _PREFERENCE.fullmatch(element)
         if match and match[1].lower() == "wait":
             seconds = (match[2] or "").strip('"')
-            return min(timedelta(seconds=int(seconds[:9])), LONGEST_WAIT) if seconds.isdecimal() else None
+            told = seconds.isascii() and seconds.isdecimal()
+            return min(timedelta(seconds=int(seconds[:9])), LONGEST_WAIT) if told else None
     return None
 
 

@@ -104,9 +104,10 @@ class PunctualProtocol(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         self._slice = len(data)
-        self._received += self._slice
         if self._phase is _Phase.COMPLETE:
             self._phase = _Phase.SILENT
+            self._received = 0
+        self._received += self._slice
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -145,7 +146,8 @@ class PunctualProtocol(HttpToolsProtocol):
         return False
 
     def _refuse_excess(self) -> None:
-        if self._phase is _Phase.HEAD and self._received > MAX_HEAD:
+        # Twice, as a pipelined head may have been charged with what came before it; a whole one is measured.
+        if self._phase is _Phase.HEAD and self._received > 2 * MAX_HEAD:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif self._phase is _Phase.BODY and self._received > MAX_HEAD + _FRAMING_PER_BYTE * self._payload:
             self._refuse(HTTPStatus.BAD_REQUEST)
@@ -167,7 +169,7 @@ class PunctualProtocol(HttpToolsProtocol):
         self._received = self._payload = 0
 
     def _check_head(self) -> None:
-        too_large = self._received + self._slice > MAX_HEAD and self._measure_head() > MAX_HEAD
+        too_large = self._received > MAX_HEAD and self._measure_head() > MAX_HEAD
         if too_large or len(self.headers) > MAX_HEADERS:
             self._status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         elif len(self.pipeline) >= _MAX_PIPELINED:
@@ -188,7 +190,7 @@ class PunctualProtocol(HttpToolsProtocol):
             return
         super().on_message_complete()
         self._phase = _Phase.COMPLETE
-        self._received = 0
+        self._received = self._slice
         self._stop_receiving()
         if not self.cycle.response_complete:
             self.waiting_since = None

@@ -1,0 +1,136 @@
+"""`leadgate` as people run it: a process in a folder, with an environment and two streams."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGTERM
+from typing import Any
+
+import httpx
+
+from app.sandbox.config import AGENT, LEAD_SOURCE
+from tests.sandboxes import CUSTOMER, LOGIN
+
+LEADGATE = str(Path(sys.executable).with_name("leadgate"))
+
+FORMS = f"""
+[forms.kontakt]
+customer_id = "{CUSTOMER}"
+assigned_to_id = "{AGENT}"
+lead_source_id = "{LEAD_SOURCE}"
+"""
+LOGIN_NAMES = {"LEADGATE_VITEC_USERNAME": LOGIN[0], "LEADGATE_VITEC_PASSWORD": LOGIN[1]}
+NOWHERE = "http://127.0.0.1:9"
+"""Nobody listens on the discard port."""
+
+ANNA = {
+    "firstName": "Anna",
+    "lastName": "Bergström",
+    "email": "anna@example.com",
+    "message": "Vi vill sälja.",
+    "pageUrl": "https://agency.example/salja?utm_source=google&utm_medium=cpc",
+}
+LEADS = "/api/v1/forms/kontakt/leads"
+
+
+def environment(**names: str) -> dict[str, str]:
+    """That of this process, without Leadgate's names, and with these."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LEADGATE_")} | names
+
+
+def write_forms(folder: Path, text: str = FORMS) -> Path:
+    path = folder / "forms.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def run(
+    folder: Path, *arguments: str, user: int | None = None, **names: str
+) -> subprocess.CompletedProcess[str]:
+    """To its end."""
+    return subprocess.run(
+        [LEADGATE, *arguments],
+        cwd=folder,
+        env=environment(**names),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        user=user,
+    )
+
+
+@dataclass(slots=True)
+class Service:
+    """A process that has said that it is ready."""
+
+    process: "subprocess.Popen[str]"
+    log: Path
+    said: str
+    """What stood on its standard output until it was ready."""
+
+    @property
+    def urls(self) -> list[str]:
+        return re.findall(r"http://[\d.]+:\d+", self.said)
+
+    @property
+    def url(self) -> str:
+        return self.urls[0]
+
+    def post(self, *, key: str | None = None, wait: int | None = None, **changes: Any) -> httpx.Response:
+        headers = {"Idempotency-Key": key} if key else {}
+        if wait is not None:
+            headers["Prefer"] = f"wait={wait}"
+        return httpx.post(self.url + LEADS, json=ANNA | changes, headers=headers, timeout=20)
+
+    def end(self, name: int = SIGTERM) -> tuple[int, str]:
+        """Its exit code, and what it had left to say on standard output."""
+        self.process.send_signal(name)
+        said, _ = self.process.communicate(timeout=20)
+        return self.process.returncode, said
+
+    def complaints(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+
+@contextmanager
+def start(
+    folder: Path, *arguments: str, lines: int = 1, names: Mapping[str, str] | None = None
+) -> Iterator[Service]:
+    """Runs until the block ends, or was ended in it. Its first `lines` say that it is ready."""
+    log = folder / f"{arguments[0]}.log"
+    with log.open("a", encoding="utf-8") as complaints:
+        process = subprocess.Popen(
+            [LEADGATE, *arguments],
+            cwd=folder,
+            env=environment(**names or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+        )
+    assert process.stdout is not None
+    try:
+        said = "".join(process.stdout.readline() for _ in range(lines))
+        assert said, log.read_text(encoding="utf-8")
+        yield Service(process, log, said)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=20)
+
+
+@contextmanager
+def start_gateway(folder: Path, vitec: str = NOWHERE, *arguments: str, **names: str) -> Iterator[Service]:
+    """`leadgate serve` on a port of its own, with the sandbox's login."""
+    if not (folder / "forms.toml").exists():
+        write_forms(folder)
+    given = LOGIN_NAMES | {"LEADGATE_VITEC_BASE_URL": vitec} | names
+    with start(folder, "serve", "--port", "0", *arguments, names=given) as service:
+        yield service
