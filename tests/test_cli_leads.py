@@ -163,6 +163,8 @@ def test_a_lead_is_told_whole(shell: Shell) -> None:
     assert story["lead"]["marketing"]["utmTags"] == [{"name": "utm_source", "value": "google"}]
     assert [entry["kind"] for entry in story["history"]] == ["received", "retried"]
     assert story["history"][1]["actor"] == "karin"
+    plain = shell("leads", "show", story["lead"]["follows"]).out
+    assert "marketing" not in plain
 
 
 def test_a_lead_is_read_by_people(shell: Shell) -> None:
