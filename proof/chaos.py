@@ -329,11 +329,13 @@ async def _judge(run: Run, client: httpx.AsyncClient) -> Row:
     ids = set(run.acknowledged.values())
     held = sum(stored.get(one) == "held" for one in ids)
     arrived = sum(stored.get(one) == "delivered" and copies.get(one, 0) >= 1 for one in ids)
+    pending = sum(stored.get(one) == "pending" for one in ids)
     notes = [f"{run.kills} kills", f"{run.stops} stops"] if run.kills or run.stops else []
+    notes += [f"{pending} never came to rest"] if pending else []
     return Row(
         fault=run.scenario.name,
         trials=len(ids),
-        lost=run.leads + run.scenario.proven - held - arrived,
+        lost=run.leads + run.scenario.proven - held - arrived - pending,
         doubled=sum(count > 1 for count in copies.values()),
         held=held,
         note=", ".join(notes),

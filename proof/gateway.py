@@ -1,13 +1,14 @@
 """The product's own command, with one mechanism taken away where a mutant is asked for."""
 
 import os
+from datetime import timedelta
 
 from app.cli import main
 
 
 def _plant(mutant: str) -> None:
     """Each is a bug somebody could write; the proof must see it."""
-    from app.delivery import courier, policy, reconcile  # noqa: F401
+    from app.delivery import reconcile
 
     if mutant == "blind_retry":
         reconcile.Reconciler.settle_unknown = _send_again  # type: ignore[method-assign]
@@ -31,7 +32,16 @@ async def _believe(self, parcel) -> bool:  # type: ignore[no-untyped-def]  # noq
     return True
 
 
+def _hurry() -> None:
+    """A destination is tried again after moments instead of minutes: a run must come to rest."""
+    from app.delivery import breaker
+
+    breaker.FIRST_PAUSE = timedelta(milliseconds=300)
+    breaker.LONGEST_PAUSE = timedelta(seconds=2)
+
+
 if __name__ == "__main__":
+    _hurry()
     if mutant := os.environ.get("LEADGATE_PROOF_MUTANT"):
         _plant(mutant)
     main()

@@ -61,6 +61,8 @@ class Machine:
     """An unknown outcome is taken for success."""
     creates: int = 2
     """Unknown creates until the lead is held: the product's five, and two prove as much."""
+    renews: bool = True
+    """The last of them is settled too, and a retry counts anew: else a human's retry is held again for ever."""
 
     reading: Reading = Reading.PROVEN
     deadline: int = 1

@@ -77,11 +77,15 @@ def _list_mutants(design: Machine) -> list[Case]:
     cases = [
         Case(name=name, machine=machine, expected=Finding.DUPLICATE) for name, machine in mutants.items()
     ]
-    silence, lease = replace(design, believes_silence=True), replace(design, leases_expire=False)
+    silence = replace(design, believes_silence=True)
+    stuck = {
+        "a lease that never runs out": replace(design, leases_expire=False),
+        "a retry that does not count creates anew": replace(design, renews=False),
+    }
     return [
         *cases,
         Case(name="silence taken for success", machine=silence, expected=Finding.LOST),
-        Case(name="a lease that never runs out", machine=lease, expected=Finding.STUCK),
+        *(Case(name=name, machine=machine, expected=Finding.STUCK) for name, machine in stuck.items()),
     ]
 
 

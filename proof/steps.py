@@ -69,10 +69,12 @@ def _disturb(machine: Machine, state: State) -> Next:
     if state.leased and machine.leases_expire:
         yield "the lease runs out", state._replace(leased=False)
     if state.lead is Lead.HELD:
-        workers = _outdate(machine, state.workers)
+        retried = state._replace(lead=Lead.PENDING, leased=False, look_first=True)
         yield (
             "the operator retries",
-            state._replace(lead=Lead.PENDING, leased=False, look_first=True, creates=0, workers=workers),
+            retried._replace(
+                creates=0 if machine.renews else state.creates, workers=_outdate(machine, state.workers)
+            ),
         )
     if state.sight is Sight.CLEAR and machine.reading in {Reading.PROVEN, Reading.FADING}:
         yield "for a moment nothing can be found", state._replace(sight=Sight.SPELL)
@@ -219,13 +221,19 @@ def _conclude(machine: Machine, state: State, number: int) -> Next:
     elif worker.word is Word.WORTHLESS:
         yield _give_up(machine, state, number)
     elif _is_enough(machine, worker, intent):
-        creates = state.creates + 1
-        lead = Lead.HELD if creates >= machine.creates else Lead.PENDING
-        what = "concludes that it was not created"
-        yield what, _finish(machine, state._replace(intent=None, creates=creates), number, lead=lead)
+        yield _conclude_absence(machine, state, number)
     else:
         fresh = intent._replace(negative=Negative.FRESH) if intent.negative is Negative.NONE else intent
         yield "counts a negative", _finish(machine, state._replace(intent=fresh), number)
+
+
+def _conclude_absence(machine: Machine, state: State, number: int) -> tuple[str, State]:
+    creates = state.creates + 1
+    if creates < machine.creates:
+        settled = state._replace(intent=None, creates=creates)
+        return "concludes that it was not created", _finish(machine, settled, number)
+    settled = state._replace(intent=None, creates=creates) if machine.renews else state
+    return "leaves it to a human after so many", _finish(machine, settled, number, lead=Lead.HELD)
 
 
 def _is_enough(machine: Machine, worker: Worker, intent: Intent) -> bool:

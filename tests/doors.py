@@ -50,10 +50,8 @@ class Door:
 
 
 @contextmanager
-def open_door(
-    protocol: type[asyncio.Protocol] = Hasty, *, loop: str = "uvloop", backlog: int = 2048
-) -> Iterator[Door]:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+def open_door(protocol: type[asyncio.Protocol] = Hasty, *, loop: str = "uvloop") -> Iterator[Door]:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     doors: list[Door] = []
     ready = threading.Event()
 
@@ -65,7 +63,6 @@ def open_door(
             log_config=None,
             timeout_keep_alive=1,
             access_log=False,
-            backlog=backlog,
             interface="asgi3",
         )
         server = uvicorn.Server(config)
@@ -92,10 +89,14 @@ async def _answer(door: Door, scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/hasty":  # answers before it has read
         await _respond(send, 413, b"too much")
         return
+    if scope["path"] == "/boulder":
+        await _respond(send, 200, bytes(16 << 20))
+        return
     if scope["path"] == "/torrent":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(400):
             await send({"type": "http.response.body", "body": bytes(256 * 1024), "more_body": True})
+            await asyncio.sleep(0)  # as any source of so much makes one wait
         await send({"type": "http.response.body", "body": b""})
         return
     if scope["path"] == "/wait":
@@ -129,13 +130,11 @@ def connect(door: Door) -> socket.socket:
 
 def read_all(client: socket.socket) -> bytes:
     """Until the server closes. A reset counts as a close; silence for eight seconds does not."""
-    answer = b""
-    try:
-        while piece := client.recv(65536):
+    answer = bytearray()
+    with suppress(ConnectionError):
+        while piece := client.recv(1 << 20):
             answer += piece
-    except ConnectionError:
-        pass
-    return answer
+    return bytes(answer)
 
 
 def read_answer(client: socket.socket) -> bytes:

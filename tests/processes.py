@@ -1,13 +1,16 @@
 """`leadgate` as people run it: a process in a folder, with an environment and two streams."""
 
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from signal import SIGTERM
 from typing import Any
 
@@ -50,19 +53,18 @@ def write_forms(folder: Path, text: str = FORMS) -> Path:
 
 
 def run(
-    folder: Path, *arguments: str, user: int | None = None, **names: str
+    folder: Path, *arguments: str, prefix: Sequence[str] = (), names: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """To its end."""
+    """To its end. The prefix is a command that runs it, such as setpriv."""
     return subprocess.run(
-        [LEADGATE, *arguments],
+        [*prefix, LEADGATE, *arguments],
         cwd=folder,
-        env=environment(**names),
+        env=environment(**names or {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
-        user=user,
     )
 
 
@@ -71,9 +73,12 @@ class Service:
     """A process that has said that it is ready."""
 
     process: "subprocess.Popen[str]"
-    log: Path
     said: str
     """What stood on its standard output until it was ready."""
+    log: list[str]
+    """What has stood on its standard error so far."""
+    _unread: "Queue[str]"
+    _reader: threading.Thread
 
     @property
     def urls(self) -> list[str]:
@@ -89,14 +94,23 @@ class Service:
             headers["Prefer"] = f"wait={wait}"
         return httpx.post(self.url + LEADS, json=ANNA | changes, headers=headers, timeout=20)
 
+    def await_log(self, event: str) -> dict[str, Any]:
+        """The next line of that event."""
+        while True:
+            line = self._unread.get(timeout=20)
+            if line.startswith("{") and (found := json.loads(line))["event"] == event:
+                return dict(found)
+
     def end(self, name: int = SIGTERM) -> tuple[int, str]:
         """Its exit code, and what it had left to say on standard output."""
         self.process.send_signal(name)
-        said, _ = self.process.communicate(timeout=20)
-        return self.process.returncode, said
+        return self.await_end()
 
-    def complaints(self) -> str:
-        return self.log.read_text(encoding="utf-8")
+    def await_end(self) -> tuple[int, str]:
+        assert self.process.stdout is not None
+        code = self.process.wait(20)
+        self._reader.join()
+        return code, self.process.stdout.read()
 
 
 @contextmanager
@@ -104,26 +118,37 @@ def start(
     folder: Path, *arguments: str, lines: int = 1, names: Mapping[str, str] | None = None
 ) -> Iterator[Service]:
     """Runs until the block ends, or was ended in it. Its first `lines` say that it is ready."""
-    log = folder / f"{arguments[0]}.log"
-    with log.open("a", encoding="utf-8") as complaints:
-        process = subprocess.Popen(
-            [LEADGATE, *arguments],
-            cwd=folder,
-            env=environment(**names or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            text=True,
-        )
-    assert process.stdout is not None
-    try:
-        said = "".join(process.stdout.readline() for _ in range(lines))
-        assert said, log.read_text(encoding="utf-8")
-        yield Service(process, log, said)
-    finally:
-        if process.poll() is None:
+    process = subprocess.Popen(
+        [LEADGATE, *arguments],
+        cwd=folder,
+        env=environment(**names or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    stdout, stderr = process.stdout, process.stderr
+    assert stdout is not None
+    assert stderr is not None
+    log: list[str] = []
+    unread: Queue[str] = Queue()
+
+    def read() -> None:
+        for line in stderr:
+            log.append(line)
+            unread.put(line)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with process:
+        try:
+            said = "".join(stdout.readline() for _ in range(lines))
+            assert said, "".join(log)
+            yield Service(process, said, log, unread, reader)
+        finally:
             process.terminate()
-        process.communicate(timeout=20)
+            process.wait(20)
+            reader.join()
 
 
 @contextmanager

@@ -187,6 +187,12 @@ async def test_five_unknown_creates_are_enough(tmp_path: Path, sandbox: Running)
         assert status.reason == "not in Vitec after 5 creates of unknown outcome"
         assert rig.calls("createLead") == 6
         assert rig.copies(lead_id) == 0
+        rig.clear_faults()
+        now = rig.now()
+        await rig.store.write(lambda connection: retry_lead(connection, lead_id, now=now, actor="anna"))
+        await rig.live(seconds=20, until=LeadState.DELIVERED, lead_id=lead_id)
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+        assert rig.copies(lead_id) == 1
 
 
 async def test_an_intent_left_open_by_a_crash_is_looked_for(tmp_path: Path, sandbox: Running) -> None:

@@ -1,11 +1,13 @@
 """The exhaustive model: the design is safe in every world, and each mechanism taken away is missed."""
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from proof.machine import Intent, Lead, Machine, Reading, Request, Sight, State, Step, Worker
 from proof.model import Case, Finding, explore, list_cases, main, make_canonical, make_row
+from proof.steps import begin, list_next
 from proof.table import Row, format_table
 
 _CASES = list_cases()
@@ -86,6 +88,16 @@ def test_states_that_differ_in_names_alone_are_one() -> None:
     )
     assert make_canonical(one) == make_canonical(other)
     assert make_canonical(one) != make_canonical(one._replace(workers=(waiting, waiting)))
+
+
+def test_names_change_nothing_about_what_may_come_next() -> None:
+    for machine in (Machine(workers=3), Machine(workers=3, fence=False, reading=Reading.FADING)):
+        random, state = Random(1), begin(machine)
+        for _ in range(1000):
+            following = [after for _, after in list_next(machine, state)]
+            renamed = list_next(machine, make_canonical(state))
+            assert set(map(make_canonical, following)) == {make_canonical(after) for _, after in renamed}
+            state = random.choice(following)
 
 
 def test_what_came_out_otherwise_than_expected_fails_the_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,7 +189,10 @@ def test_a_web_socket_is_not_opened(door: Door) -> None:
     assert statuses(answer) == [200, 200]
 
 
-def test_clients_that_hang_up_anywhere_leave_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_clients_that_hang_up_anywhere_leave_nothing_behind(
+    caplog: pytest.LogCaptureFixture, loop: str
+) -> None:
     chance = random.Random(20261124)
     scripts = [
         GET * 3,
@@ -197,7 +200,7 @@ def test_clients_that_hang_up_anywhere_leave_nothing_behind(caplog: pytest.LogCa
         CHUNKED + b"5\r\nhello\r\n0\r\n\r\n",
     ]
     scripts += [GET.replace(b"/", b"/torrent", 1), GET.replace(b"/", b"/wait", 1) + GET, b"X" * 20_000]
-    with open_door() as door, caplog.at_level(logging.WARNING):
+    with open_door(loop=loop) as door, caplog.at_level(logging.WARNING):
         for _ in range(300):
             script = chance.choice(scripts)
             with connect(door) as client:
@@ -213,8 +216,8 @@ CROWDED = """
 import resource, sys
 from app.web.protocol import PunctualProtocol
 from tests.doors import open_door
-resource.setrlimit(resource.RLIMIT_NOFILE, (120, 120))
-with open_door(PunctualProtocol, backlog=8) as door:
+resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400))
+with open_door(PunctualProtocol) as door:
     print(door.port, flush=True)
     sys.stdin.read()
 """
@@ -237,8 +240,11 @@ def test_near_the_limit_of_file_descriptors_those_who_waited_longest_make_room()
             return client
 
         working = enter(GET.replace(b"/", b"/wait", 1))
-        crowd = [enter((b"", b"GET", POST + b"Content-Length: 5\r\n\r\n")[n % 3]) for n in range(300)]
-        assert statuses(read_answer(enter(GET))) == [200]
+        crowd = []
+        for number in range(600):
+            crowd.append(enter((b"", b"GET", POST + b"Content-Length: 5\r\n\r\n")[number % 3]))
+            if number % 20 == 0:
+                assert statuses(read_answer(enter(GET))) == [200]
         crowd[-1].settimeout(0)
         with pytest.raises(BlockingIOError):
             crowd[-1].recv(1)

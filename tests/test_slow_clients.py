@@ -12,6 +12,7 @@ from app.web.protocol import REQUEST_DEADLINE, PunctualProtocol
 from tests.doors import GET, POST, Door, Hasty, connect, open_door, read_all, read_answer, say, statuses
 
 BODY = POST + b"Content-Length: 1000\r\n\r\n"
+LAST = GET[:-2] + b"Connection: close\r\n\r\n"
 WAIT = GET.replace(b"/", b"/wait", 1)
 
 
@@ -131,22 +132,21 @@ def test_a_pipelined_body_the_server_does_not_read_yet_is_not_late(door: Door) -
     assert door.bodies == [b"", b"hello"]
 
 
-@pytest.mark.parametrize("said", [GET, GET[:-2] + b"Connection: close\r\n\r\n", GET * 3])
-def test_a_client_that_does_not_read_its_answer_is_let_go(door: Door, said: bytes) -> None:
+@pytest.mark.parametrize("path", [b"/torrent", b"/boulder"])
+@pytest.mark.parametrize("said", [GET, LAST, GET * 3, BODY[:-2] + b"Connection: close\r\n\r\n"])
+def test_a_client_that_does_not_read_its_answer_is_let_go(door: Door, said: bytes, path: bytes) -> None:
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", door.port))
-        client.sendall(said.replace(b"GET /", b"GET /torrent"))
+        client.sendall(said.replace(b"/", path, 1))
         assert door.becomes_empty()
 
 
-def test_a_client_that_reads_slowly_but_reads_gets_all_of_it(door: Door) -> None:
-    with connect(door) as client:
-        client.sendall(GET.replace(b"/", b"/torrent", 1))
-        received = 0
-        while (piece := len(client.recv(1 << 20))) and received < 100 << 20:
-            received += piece
-    assert received >= 100 << 20
+@pytest.mark.parametrize("path", [b"/torrent", b"/boulder"])
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_client_that_reads_gets_all_of_it(path: bytes, loop: str) -> None:
+    with open_door(PunctualProtocol, loop=loop) as door:
+        assert len(say(door, LAST.replace(b"/", path, 1))) > 16 << 20
 
 
 @pytest.mark.timeout(60)
@@ -177,7 +177,7 @@ def hold_open(door: Door, selector: selectors.BaseSelector, *, until: float) -> 
             for key in [key for key in selector.get_map().values() if key.data]:
                 send_a_byte(key)
         asked = time.monotonic()
-        assert statuses(say(door, GET[:-2] + b"Connection: close\r\n\r\n")) == [200]
+        assert statuses(say(door, LAST)) == [200]
         slowest, requests = max(slowest, time.monotonic() - asked), requests + 1
     return slowest, requests
 

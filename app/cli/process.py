@@ -15,6 +15,7 @@ from app.cli.configuration import Configuration
 from app.cli.gateway import delivering, open_gateway
 from app.errors import LeadgateError
 from app.log import get_logger, report_loop_error
+from app.web.protocol import PunctualProtocol
 
 _log = get_logger("process")
 
@@ -31,15 +32,16 @@ class Server(uvicorn.Server):
 
 def bind(host: str, port: int) -> socket.socket:
     """A socket that holds its port. Raises LeadgateError with a sentence for the operator."""
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        raise LeadgateError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --host or --port"
-        ) from None
+    with contextlib.ExitStack() as opened:
+        try:
+            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            listener = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError as error:
+            reason = f"{error.strerror}; choose another --host or --port"
+            raise LeadgateError(f"cannot listen on {host}:{port}: {reason}") from None
+        opened.pop_all()
     return listener
 
 
@@ -52,6 +54,7 @@ def make_server(app: Any, *, trusted_proxies: Sequence[object] = ()) -> Server:
     return Server(
         uvicorn.Config(
             app,
+            http=PunctualProtocol,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -102,7 +102,7 @@ class Reconciler:
         if not settled:
             at = next_look(now, deadline_at=create.deadline_at, remaining=due - create.observed)
             await self._settle(parcel, TryLater(at=at, spend_try=False))
-        elif create.negatives == 0:
+        elif create.denied_at is None or create.observed <= create.denied_at:
             at = now + timedelta(seconds=2)
             await self._settle(parcel, LookAgain(attempt_id=create.attempt_id, at=at))
         elif create.snapshot is None:
@@ -112,9 +112,8 @@ class Reconciler:
             why = "reading leads back is not proven for this customer"
             await self._decide_unproven(parcel, create, why)
         elif create.number >= MAX_UNKNOWN_CREATES:
-            await self._settle(
-                parcel, Hold(reason=f"not in Vitec after {create.number} creates of unknown outcome")
-            )
+            reason = f"not in Vitec after {create.number} creates of unknown outcome"
+            await self._settle(parcel, Hold(reason=reason, not_created=create.attempt_id))
         else:
             await self._settle(
                 parcel, NotCreated(attempt_id=create.attempt_id, why="looked for in vain, twice")

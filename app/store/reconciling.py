@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, literal, select, update
 
-from app.store.schema import IS_UNRESOLVED, attempts, meta, outbox, read_paths
+from app.store.schema import EPOCH, IS_UNRESOLVED, Instant, attempts, events, meta, outbox, read_paths
 
 TICK = timedelta(seconds=1)
 MAX_UNKNOWN_CREATES = 5
@@ -24,10 +24,10 @@ class OpenCreate:
     """The contact's lead ids before it; None when they could not be read."""
     observed: timedelta
     """Running time seen since it began, in ticks: no clock jump or sleep shortens it."""
-    negatives: int
-    """How often it was looked for in vain once the settle time was over."""
+    denied_at: timedelta | None
+    """The observed time at which a first look after the settle time had been in vain."""
     number: int
-    """Which of the lead's creates of unknown outcome this is, from 1."""
+    """Which of the lead's creates of unknown outcome this is since an operator last sent it, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,14 @@ def load_open_create(connection: Connection, lead_id: str) -> OpenCreate | None:
     ).one_or_none()
     if row is None:
         return None
+    retried_at = select(func.coalesce(func.max(events.c.at), literal(EPOCH, Instant))).where(
+        events.c.lead_id == lead_id, events.c.kind == "retried"
+    )
     earlier = select(func.count()).where(
-        attempts.c.lead_id == lead_id, attempts.c.kind == "create", attempts.c.outcome == "not_created"
+        attempts.c.lead_id == lead_id,
+        attempts.c.kind == "create",
+        attempts.c.outcome == "not_created",
+        attempts.c.started_at > retried_at.scalar_subquery(),
     )
     return OpenCreate(
         attempt_id=row.id,
@@ -62,7 +68,7 @@ def load_open_create(connection: Connection, lead_id: str) -> OpenCreate | None:
         deadline_at=row.deadline_at,
         snapshot=None if row.snapshot is None else frozenset(row.snapshot),
         observed=timedelta(microseconds=row.settle_seen_us),
-        negatives=row.negatives,
+        denied_at=None if row.negative_seen_us is None else timedelta(microseconds=row.negative_seen_us),
         number=connection.execute(earlier).scalar_one() + 1,
     )
 
@@ -77,9 +83,12 @@ def find_owned(connection: Connection, vitec_lead_ids: Iterable[str], *, lead_id
     return frozenset(row.vitec_lead_id for row in rows)
 
 
-def count_negative(connection: Connection, attempt_id: int) -> None:
+def note_denial(connection: Connection, attempt_id: int) -> None:
+    """The first look in vain that counts; the second must be asked at least one tick after its answer."""
     connection.execute(
-        update(attempts).where(attempts.c.id == attempt_id).values(negatives=attempts.c.negatives + 1)
+        update(attempts)
+        .where(attempts.c.id == attempt_id, attempts.c.negative_seen_us.is_(None))
+        .values(negative_seen_us=attempts.c.settle_seen_us)
     )
 
 

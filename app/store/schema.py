@@ -171,9 +171,7 @@ attempts = Table(
     Column("vitec_id", String(40)),
     Column("snapshot", JSON),  # the contact's lead ids just before a create; null when they could not be read
     Column("settle_seen_us", BigInteger, nullable=False, server_default="0"),  # observed running time
-    Column(
-        "negatives", Integer, nullable=False, server_default="0"
-    ),  # looked for in vain after the settle time
+    Column("negative_seen_us", BigInteger),  # the observed time at the first look in vain that counts
     CheckConstraint(_one_of("kind", "contact", "create", "reconcile"), name="kind_known"),
     CheckConstraint(
         _one_of(

@@ -17,7 +17,7 @@ from app.store.outbox import (
     reschedule,
     wait_at_gate,
 )
-from app.store.reconciling import count_negative, resolve_create
+from app.store.reconciling import note_denial, resolve_create
 from app.store.schema import outbox
 from app.store.words import Claim, GateKey
 
@@ -55,6 +55,8 @@ class TryLater:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     reason: str
+    not_created: int | None = None
+    """The attempt that is known not to have made the lead: a retry may begin another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +201,8 @@ def _decide(
             held = hold(connection, claim, reason=decision.reason, now=now)
             if held:
                 add_event(connection, claim.lead_id, "held", now=now, reason=decision.reason)
+                if decision.not_created is not None:
+                    resolve_create(connection, decision.not_created, outcome="not_created", now=now)
             return held
         case CloseGate():
             _close(connection, claim, decision, now=now)
@@ -206,7 +210,7 @@ def _decide(
         case LookAgain():
             waiting = reschedule(connection, claim, next_attempt_at=decision.at, spend_try=False)
             if waiting:
-                count_negative(connection, decision.attempt_id)
+                note_denial(connection, decision.attempt_id)
             return waiting
         case _:
             return _start_over(connection, claim, decision, now=now)

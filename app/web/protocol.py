@@ -142,9 +142,6 @@ class PunctualProtocol(HttpToolsProtocol):
         self._received = 0
         return b"".join([*head, b"\r\n"])
 
-    def _should_upgrade(self) -> bool:
-        return False
-
     def _refuse_excess(self) -> None:
         # Twice, as a pipelined head may have been charged with what came before it; a whole one is measured.
         if self._phase is _Phase.HEAD and self._received > 2 * MAX_HEAD:

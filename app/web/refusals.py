@@ -43,12 +43,12 @@ class Refusals:
         return write_problem(problem, language=self.reception.choose_language(request))
 
     def _show_page(self, request: Request, problem: Problem) -> Response:
-        """In the form's look where the form is known."""
+        """In the form's look where the form is known, unless that look may be what is broken."""
         form = self.reception.find_form(request)
         content = self.reception.renderer.render_problem(
             language=self.reception.choose_language(request),
             status=problem.status,
-            form=form,
+            form=None if problem.status == 500 else form,
             framed=is_framed(request),
         )
         headers = {**problem.headers, **page_headers(form)}

@@ -19,7 +19,7 @@ _UNRESOLVED = sa.text("kind = 'create' AND outcome IN ('open', 'unknown')")
 def upgrade() -> None:
     for flag in _FLAGS:
         op.add_column("outbox", sa.Column(flag, sa.Integer(), server_default="0", nullable=False))
-    op.add_column("attempts", sa.Column("negatives", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("attempts", sa.Column("negative_seen_us", sa.BigInteger(), nullable=True))
     op.drop_index("ix_outbox_due", table_name="outbox")
     op.create_index(
         "ix_outbox_due",
@@ -79,6 +79,6 @@ def downgrade() -> None:
         sqlite_where=_PENDING,
         postgresql_where=_PENDING,
     )
-    op.drop_column("attempts", "negatives")
+    op.drop_column("attempts", "negative_seen_us")
     for flag in _FLAGS:
         op.drop_column("outbox", flag)

@@ -1,0 +1,274 @@
+"""Headers, cookies, routes and defects: what holds of every answer, whoever asks."""
+
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from app.log import configure_logging
+from app.web.routing import make_route
+from tests.gateways import ANNA, LEADS, LISTED, NOBODY, STRANGER, Gateway, build, open_gateway, read_page
+
+ALWAYS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "strict-origin-when-cross-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
+    "cross-origin-opener-policy": "same-origin",
+}
+CLOSED = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
+NO_STORE = {"cache-control": "no-store"}
+VARY = {"vary": "Origin"}
+_PAGE = (
+    "default-src 'none'; style-src 'self'{0}; script-src 'self'; img-src 'self' data:{1}; connect-src 'self'; "
+    "form-action 'self'{2}; base-uri 'none'; frame-ancestors 'self'{3}"
+)
+LISTED_FRAMES = " https://www.byran.se https://byran.se:8443 http://localhost:8002"
+
+
+def page(styles: str = "", images: str = "", targets: str = "", frames: str = "") -> dict[str, str]:
+    return NO_STORE | {"content-security-policy": _PAGE.format(styles, images, targets, frames)}
+
+
+KONTAKT = page(frames=LISTED_FRAMES)
+VARDERING = page(
+    " https://stil.byran.se",
+    " https://bilder.byran.se",
+    " https://tack.byran.se",
+    " https://vardera.byran.se",
+)
+# What each answer says beside ALWAYS. Of the content alone: type, length, digest and date.
+HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
+    ("POST", LEADS, 202, CLOSED | VARY),
+    ("GET", LEADS, 405, CLOSED | VARY | NO_STORE),
+    ("OPTIONS", "/api/v1/forms/kontakt", 204, CLOSED | VARY),
+    ("GET", "/api/v1/forms/kontakt", 200, CLOSED | VARY | {"cache-control": "public, max-age=60"}),
+    ("GET", "/api/v1/forms/okand", 404, CLOSED | VARY | NO_STORE),
+    ("GET", "/api/v1/leads/KEPT", 200, CLOSED | VARY | NO_STORE),
+    ("GET", f"/api/v1/leads/{NOBODY}", 404, CLOSED | VARY | NO_STORE),
+    ("GET", "/f/kontakt", 200, KONTAKT),
+    ("POST", "/f/kontakt", 415, KONTAKT),
+    ("PUT", "/f/kontakt", 405, KONTAKT),
+    ("GET", "/f/kontakt/thanks/KEPT", 200, KONTAKT),
+    ("GET", f"/f/kontakt/thanks/{NOBODY}", 404, KONTAKT),
+    ("GET", "/f/vardering", 200, VARDERING),
+    ("GET", "/f/objekt", 200, page()),
+    ("GET", "/f/okand", 404, page()),
+    ("GET", "/f/vardering/theme.css", 200, CLOSED | {"cache-control": "public, max-age=86400"}),
+    ("GET", "/healthz", 200, CLOSED | NO_STORE),
+    ("GET", "/readyz", 200, CLOSED | NO_STORE),
+    ("GET", "/openapi.json", 200, CLOSED),
+    (
+        "GET",
+        "/static/leadgate.css",
+        200,
+        CLOSED | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
+    ),
+    ("GET", "/static/okand.css", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
+    ("GET", "/", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
+    ("GET", "/defect", 500, CLOSED | NO_STORE | {"vary": "Accept"}),
+    ("GET", "/api/v1/defect", 500, CLOSED | NO_STORE | VARY),
+    ("GET", "/f/kontakt/defect", 500, page()),
+]
+_OF_CONTENT = {
+    "content-type",
+    "content-length",
+    "etag",
+    "last-modified",
+    "accept-ranges",
+    "allow",
+    "location",
+}
+_OF_PREFLIGHT = {f"access-control-{name}" for name in ("allow-methods", "allow-headers", "max-age")}
+
+SENTINEL = "anna@example.com 19121212-1212"
+
+
+async def fail(request: Request) -> Response:
+    raise ValueError(SENTINEL)
+
+
+def add_defects(gateway: Gateway) -> None:
+    paths = (
+        "/defect",
+        "/api/v1/defect",
+        "/f/kontakt/defect",
+        "/f/{form}/x/defect",
+        "/api/v1/forms/{form}/defect",
+    )
+    gateway.app.router.routes.extend(make_route(path, GET=fail, POST=fail) for path in paths)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("method", "path", "status", "headers"), HEADERS)
+async def test_every_answer_has_its_headers_and_no_other(
+    tmp_path: Path, method: str, path: str, status: int, headers: dict[str, str]
+) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        add_defects(gateway)
+        kept = await gateway.post()
+        answer = await gateway.client.request(
+            method, path.replace("KEPT", kept.json()["id"]), json=ANNA if method == "POST" else None
+        )
+        left_out = _OF_CONTENT | (_OF_PREFLIGHT if method == "OPTIONS" else set())
+        assert answer.status_code == status
+        assert {k: v for k, v in answer.headers.items() if k not in left_out} == ALWAYS | headers
+
+
+PUBLIC = "anybody"
+VISITORS, DEVELOPERS, WATCHERS = "visitors", "developers", "whoever watches the process"
+ROUTES = {
+    ("/openapi.json", "GET"): DEVELOPERS,
+    ("/api/v1/forms/{form}/leads", "POST"): DEVELOPERS,
+    ("/api/v1/forms/{form}/leads", "OPTIONS"): DEVELOPERS,
+    ("/api/v1/forms/{form}", "GET"): DEVELOPERS,
+    ("/api/v1/forms/{form}", "OPTIONS"): DEVELOPERS,
+    ("/api/v1/leads/{id}", "GET"): DEVELOPERS,
+    ("/api/v1/leads/{id}", "OPTIONS"): DEVELOPERS,
+    ("/f/{form}", "GET"): VISITORS,
+    ("/f/{form}", "POST"): VISITORS,
+    ("/f/{form}/thanks/{id}", "GET"): VISITORS,
+    ("/f/{form}/theme.css", "GET"): VISITORS,
+    ("/static", "GET"): VISITORS,
+    ("/healthz", "GET"): WATCHERS,
+    ("/readyz", "GET"): WATCHERS,
+}
+"""Every way in, and for whom it is. A new route fails this test until somebody has thought about that."""
+
+
+def list_routes(app: Any) -> Iterator[tuple[str, str]]:
+    for route in app.routes:
+        if isinstance(route, Mount):
+            yield route.path, "GET"
+        else:
+            assert isinstance(route, Route)
+            yield from ((route.path, method) for method in (route.methods or set()) - {"HEAD"})
+
+
+def test_every_route_is_known_with_its_audience(tmp_path: Path) -> None:
+    app, _, _ = build(tmp_path)
+    found = list(list_routes(app))
+    assert len(found) == len(set(found))
+    assert set(found) == set(ROUTES)
+
+
+@pytest.mark.anyio
+async def test_nothing_sets_a_cookie(tmp_path: Path) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        page = read_page(await gateway.client.get("/f/kontakt"))
+        thanks = await gateway.client.post("/f/kontakt", data=page.fields | ANNA, follow_redirects=True)
+        assert thanks.status_code == 200
+        await gateway.post()
+        for path, _ in ROUTES:
+            await gateway.client.get(path.replace("{form}", "kontakt").replace("{id}", NOBODY))
+        assert not list(gateway.client.cookies.jar)
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    root, stream = logging.getLogger(), StringIO()
+    before = root.handlers[:], root.level
+    configure_logging("json", stream=stream)
+    yield stream
+    root.handlers[:], root.level = before
+
+
+@pytest.mark.anyio
+async def test_a_defect_is_told_without_its_text_and_logged_without_values(
+    tmp_path: Path, log: StringIO
+) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        add_defects(gateway)
+        for path, kind in (
+            ("/api/v1/forms/kontakt/defect", "application/problem+json"),
+            ("/f/kontakt/x/defect", "text/html; charset=utf-8"),
+        ):
+            for language, title in (
+                ("sv", "Något gick fel hos oss"),
+                ("en", "Something went wrong on our side"),
+            ):
+                answer = await gateway.client.post(
+                    f"{path}?lang={language}&email={SENTINEL}",
+                    data={"email": SENTINEL},
+                    headers={"Origin": LISTED},
+                )
+                assert answer.status_code == 500
+                assert answer.headers["content-type"] == kind
+                assert title in answer.text
+                assert SENTINEL not in answer.text
+                assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'self' https://www.byran.se" in answer.headers["content-security-policy"]
+        api = await gateway.client.get("/api/v1/forms/kontakt/defect", headers={"Origin": LISTED})
+        assert api.headers["access-control-allow-origin"] == LISTED
+        assert api.headers["vary"] == "Origin"
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    defects = [line for line in lines if line["event"] == "request_failed"]
+    assert len(defects) == 5
+    assert defects[0]["exception"] == "ValueError"
+    assert defects[0]["trace"][-1].endswith(" fail")
+    assert "anna" not in log.getvalue()
+    assert "1212" not in log.getvalue()
+
+
+@pytest.mark.anyio
+async def test_what_visitors_send_is_in_no_log(tmp_path: Path, log: StringIO) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        await gateway.post()
+        await gateway.post(email="anna@", phone="070-1")
+        await gateway.post(headers={"Origin": STRANGER})
+        await gateway.client.get("/f/kontakt?email=anna@example.com")
+        await gateway.client.get("/api/v1/leads/anna@example.com")
+        gateway.stop_writing()
+        await gateway.post(message="Anna igen")
+        await gateway.client.post("/f/kontakt", data=ANNA)
+    assert "anna" not in log.getvalue().lower()
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_breaks_off_is_not_begun_anew(tmp_path: Path, log: StringIO) -> None:
+    class Broken(Response):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            raise ValueError(SENTINEL)
+
+    async def answer(request: Request) -> Response:
+        return Broken()
+
+    app, store, _ = build(tmp_path)
+    store.open()
+    app.router.routes.append(make_route("/broken", GET=answer))
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise NotImplementedError
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/broken", "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    store.close()
+    assert [message["type"] for message in sent] == ["http.response.start"]
+    assert "anna" not in log.getvalue()
+
+
+@pytest.mark.anyio
+async def test_what_is_no_request_is_the_applications_own_affair(tmp_path: Path) -> None:
+    app, _, _ = build(tmp_path)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/api/v1/x", "query_string": b"", "headers": [], "subprotocols": []}
+    await app(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]
