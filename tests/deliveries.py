@@ -21,9 +21,9 @@ from app.intake.accept import Acceptor
 from app.intake.definition import Definition
 from app.intake.digests import Digests
 from app.intake.submission import Circumstances, check_submission
+from app.lead import LeadState
 from app.sandbox.config import AGENT, LEAD_SOURCE
 from app.sandbox.faults import FaultOrder
-from app.lead import LeadState
 from app.store.claiming import Selection, claim_next
 from app.store.history import load_history
 from app.store.leads import find_status

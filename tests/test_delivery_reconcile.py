@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.delivery.parcel import Terms
 from app.lead import LeadState
 from app.store.gates import list_gates
 from app.store.operator import retry_lead
@@ -393,7 +394,5 @@ async def test_one_form_with_many_leads_starves_no_other(tmp_path: Path, sandbox
 
 
 def test_no_turn_outlives_its_lease() -> None:
-    from app.delivery.parcel import Terms
-
     terms = Terms(timeout=timedelta(seconds=30), schedule=())
     assert terms.lease > 6 * terms.timeout

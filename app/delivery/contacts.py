@@ -9,10 +9,10 @@ from app.forms.model import CallGroup
 from app.store.settling import AttemptEnd, ContactFound, Decision, Hold, Settlement
 from app.vitec.answers import (
     Answer,
-    Found,
-    Unauthorized,
     Forbidden,
+    Found,
     Misdirected,
+    Unauthorized,
     Unknown,
     classify_contact,
     classify_read,

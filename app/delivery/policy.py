@@ -24,10 +24,8 @@ def next_attempt(
 ) -> datetime:
     """After `tries` earlier tries. Full jitter up to two minutes, ±20 % above; never before Retry-After."""
     planned = schedule[min(tries, len(schedule) - 1)]
-    if planned <= _FULL_JITTER_UP_TO:
-        delay = planned * random.random()
-    else:
-        delay = planned * random.uniform(0.8, 1.2)
+    share = random.random() if planned <= _FULL_JITTER_UP_TO else random.uniform(0.8, 1.2)
+    delay = planned * share
     return now + max(delay, not_before or timedelta())
 
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from app.delivery.health import Health
 from app.delivery.ledger import digest_credential
@@ -12,7 +13,7 @@ from app.errors import StoreError
 from app.forms.live import LiveForms
 from app.forms.model import Login
 from app.log import get_logger
-from app.store.circuits import begin_trying, forget_old_circuits, open_circuit, take_probe
+from app.store.circuits import begin_trying, forget_old_circuits, take_probe
 from app.store.gates import list_gates, probe_gate
 from app.store.reconciling import has_unresolved, tick
 from app.vitec.client import VitecClient
@@ -61,12 +62,8 @@ class Upkeep:
         for base_url, circuit in self.health.circuits.items():
             if circuit.state != "open" or circuit.until > now:
                 continue
-            until = now + self.probe_timeout
-            store = self.health.store
-            mine = await store.write(
-                lambda connection, url=base_url: take_probe(connection, url, now=now, until=until)  # type: ignore[misc]
-            )
-            if mine:
+            take = partial(take_probe, base_url=base_url, now=now, until=now + self.probe_timeout)
+            if await self.health.store.write(take):
                 await self._probe(base_url)
 
     async def _probe(self, base_url: str) -> None:
@@ -91,13 +88,9 @@ class Upkeep:
             if login is None:
                 continue
             digest = digest_credential(login, gate.key.call_group, self.digest_password)
-            if digest and digest != gate.credential and gate.probe_at > self.health.now():
-                now = self.health.now()
-                await self.health.store.write(
-                    lambda connection, key=gate.key, digest=digest: probe_gate(  # type: ignore[misc]
-                        connection, key, credential=digest, now=now
-                    )
-                )
+            now = self.health.now()
+            if digest and digest != gate.credential and gate.probe_at > now:
+                await self.health.store.write(partial(probe_gate, key=gate.key, credential=digest, now=now))
                 _log.info("gate_probed_with_new_password", login=login.name, customer=gate.key.customer_id)
 
 
