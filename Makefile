@@ -5,7 +5,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 	--no-annotate --python-version 3.11
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install run test check bench format lock clean
+.PHONY: install run test check bench chaos format lock clean
 .DEFAULT_GOAL := install
 
 # --- environments: made when missing, made again when a lock file changes ---------------------------
@@ -41,6 +41,10 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+# The long proof of docs/reliability.md; about an hour. A short form of it is in `make test`.
+chaos: $(VENV)/.dev
+	$(BIN)/python -m proof --write
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

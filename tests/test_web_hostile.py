@@ -1,5 +1,6 @@
 """What no browser sends: never a defect, and never a lead that is lost to it."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,10 @@ async def ask(
 ) -> tuple[int, bytes]:
     """As uvicorn hands on what httpx would refuse to send."""
     sent: list[Any] = []
+    unread = [{"type": "http.request", "body": body}]
 
     async def receive() -> Any:
-        return {"type": "http.request", "body": body}
+        return unread.pop() if unread else await asyncio.Event().wait()
 
     async def send(message: Any) -> None:
         sent.append(message)

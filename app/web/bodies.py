@@ -87,7 +87,7 @@ async def _parse_multipart(headers: Headers, body: bytes) -> list[tuple[str, str
     limits = {"max_files": MAX_BODY, "max_fields": MAX_BODY, "max_part_size": MAX_BODY}
     try:
         form = await MultiPartParser(headers, stream(), **limits).parse()
-    except (MultiPartException, KeyError, UnicodeDecodeError, LookupError):
+    except (MultiPartException, ValueError, LookupError):  # boundary and charset may be anything
         raise Refused(400) from None
     pairs = [(name, value) for name, value in form.multi_items() if not isinstance(value, UploadFile)]
     await form.close()
