@@ -12,8 +12,7 @@ COPY app app
 COPY templates templates
 COPY static static
 RUN /opt/build/bin/hatchling build -t wheel -d /wheels \
- && /opt/leadgate/bin/pip install --no-cache-dir --no-deps /wheels/*.whl \
- && /opt/leadgate/bin/python -m compileall -q /opt/leadgate
+ && /opt/leadgate/bin/pip install --no-cache-dir --no-deps /wheels/*.whl
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home --home-dir /data leadgate \

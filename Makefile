@@ -50,6 +50,12 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Brings the Swedish catalog up to date with the code and templates; new texts are then written in it by hand.
+messages: $(VENV)/.dev
+	$(BIN)/pybabel -q extract -F babel.cfg --no-location --sort-output --project Leadgate -o .messages.pot .
+	$(BIN)/pybabel -q update -l sv -i .messages.pot -o app/locale/sv/LC_MESSAGES/leadgate.po --no-fuzzy-matching --ignore-obsolete -w 110
+	rm .messages.pot
+
 # Versions and hashes only; no registry's address belongs in a lock file.
 lock: $(VENV)/.dev
 	$(COMPILE) pyproject.toml -o requirements/run.lock

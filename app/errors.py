@@ -15,6 +15,7 @@ An answer from Vitec is never an exception: see app.vitec.answers.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 
 class LeadgateError(Exception):
@@ -71,7 +72,7 @@ class FieldError:
     @property
     def pointer(self) -> str:
         """RFC 6901, as a URI fragment: `#/consents/newsletter`."""
-        return "#/" + self.field.replace("~", "~0").replace("/", "~1").replace(".", "/")
+        return "#/" + quote(self.field.replace("~", "~0").replace("/", "~1").replace(".", "/"))
 
 
 class SubmissionRefused(LeadgateError):

@@ -70,6 +70,12 @@ stylesheet = "https://stil.byran.se/egen.css"
 [forms.objekt]
 preset = "objekt"
 
+[[forms.objekt.fields]]
+name = "viewing"
+type = "checkbox"
+label = "Visning"
+required = true
+
 [forms.prov]
 mode = "test"
 """
@@ -108,7 +114,7 @@ class Gateway:
 
     async def find_newest(self) -> str:
         found = await self.store.read(lambda read: read.execute(select(func.max(leads.c.id))).scalar())
-        assert found is not None
+        assert isinstance(found, str)
         return found
 
     async def settle(self, lead_id: str, state: LeadState) -> None:
@@ -153,6 +159,7 @@ def serve_gateway(folder: Path) -> Iterator[tuple[str, int]]:
     app, store, _ = build(folder)
     store.open()
     listener, server = bind("127.0.0.1", 0), make_server(app)
+    listener.listen()  # who connects before the thread has come so far waits
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
     thread.start()
     try:

@@ -185,9 +185,30 @@ def test_a_suggestion_is_a_question() -> None:
 
 
 @pytest.mark.parametrize("language", BOTH)
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 415, 429, 500, 503, 504])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 415, 422, 429, 500, 503, 504])
 def test_a_problem_is_told_in_human_words(language: str, status: int) -> None:
     title, detail = describe_problem(status, translations=get_translations(language))
     assert title
     assert detail.endswith(".")
     assert not re.search(r"\d|HTTP|error|server|Vitec", title + detail, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "malformed"),
+        (400, "invalid-idempotency-key"),
+        (404, "unknown-form"),
+        (405, "method-not-allowed"),
+        (415, "unsupported-media-type"),
+        (422, "idempotency-key-reused"),
+    ],
+)
+def test_what_only_a_developer_can_cause_is_told_to_a_developer(status: int, kind: str) -> None:
+    swedish, english = get_translations("sv"), get_translations("en")
+    told = describe_problem(status, kind=kind, translations=english)
+    assert told[1] != describe_problem(status, translations=english)[1]
+    assert told[1] != describe_problem(status, kind=kind, translations=swedish)[1]
+    assert describe_problem(status, kind="else", translations=english) == describe_problem(
+        status, translations=english
+    )

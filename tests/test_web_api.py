@@ -333,7 +333,7 @@ async def test_a_key_is_the_forms_own(tmp_path: Path) -> None:
 async def test_a_key_that_is_none_is_refused(tmp_path: Path, key: str) -> None:
     async with open_gateway(tmp_path) as gateway:
         answer = await gateway.client.post(
-            LEADS, json=ANNA, headers=[("Idempotency-Key", key.encode("latin-1"))]
+            LEADS, json=ANNA, headers=[(b"Idempotency-Key", key.encode("latin-1"))]
         )
         assert answer.status_code == 400
         assert answer.json()["type"] == "urn:leadgate:problem:invalid-idempotency-key"

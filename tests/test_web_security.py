@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from app.errors import ConfigurationError, Mistake
 from app.log import configure_logging
 from app.web.routing import make_route
 from tests.gateways import ANNA, LEADS, LISTED, NOBODY, STRANGER, Gateway, build, open_gateway, read_page
@@ -105,7 +106,17 @@ def add_defects(gateway: Gateway) -> None:
     gateway.app.router.routes.extend(make_route(path, GET=fail, POST=fail) for path in paths)
 
 
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    root, stream = logging.getLogger(), StringIO()
+    before = root.handlers[:], root.level
+    configure_logging("json", stream=stream)
+    yield stream
+    root.handlers[:], root.level = before
+
+
 @pytest.mark.anyio
+@pytest.mark.usefixtures("log")
 @pytest.mark.parametrize(("method", "path", "status", "headers"), HEADERS)
 async def test_every_answer_has_its_headers_and_no_other(
     tmp_path: Path, method: str, path: str, status: int, headers: dict[str, str]
@@ -123,7 +134,6 @@ async def test_every_answer_has_its_headers_and_no_other(
         assert {k: v for k, v in answer.headers.items() if k not in left_out} == ALWAYS | headers
 
 
-PUBLIC = "anybody"
 VISITORS, DEVELOPERS, WATCHERS = "visitors", "developers", "whoever watches the process"
 ROUTES = {
     ("/openapi.json", "GET"): DEVELOPERS,
@@ -172,15 +182,6 @@ async def test_nothing_sets_a_cookie(tmp_path: Path) -> None:
         assert not list(gateway.client.cookies.jar)
 
 
-@pytest.fixture
-def log() -> Iterator[StringIO]:
-    root, stream = logging.getLogger(), StringIO()
-    before = root.handlers[:], root.level
-    configure_logging("json", stream=stream)
-    yield stream
-    root.handlers[:], root.level = before
-
-
 @pytest.mark.anyio
 async def test_a_defect_is_told_without_its_text_and_logged_without_values(
     tmp_path: Path, log: StringIO
@@ -216,6 +217,19 @@ async def test_a_defect_is_told_without_its_text_and_logged_without_values(
     assert defects[0]["trace"][-1].endswith(" fail")
     assert "anna" not in log.getvalue()
     assert "1212" not in log.getvalue()
+
+
+@pytest.mark.anyio
+async def test_a_failure_of_ours_that_is_no_refusal_is_a_defect(tmp_path: Path, log: StringIO) -> None:
+    async def misconfigure(request: Request) -> Response:
+        raise ConfigurationError([Mistake(source="forms.toml", key="", message=SENTINEL)])
+
+    async with open_gateway(tmp_path) as gateway:
+        gateway.app.router.routes.append(make_route("/x", GET=misconfigure))
+        answer = await gateway.client.get("/x")
+        assert (answer.status_code, answer.json()["type"]) == (500, "urn:leadgate:problem:defect")
+    assert '"exception": "ConfigurationError"' in log.getvalue()
+    assert "anna" not in log.getvalue() + answer.text
 
 
 @pytest.mark.anyio

@@ -28,7 +28,7 @@ BUILT_IN_FIELDS = (
 """Accepted by every form's API, whether or not its page shows them."""
 
 RESERVED_NAMES = frozenset(
-    {*BUILT_IN_FIELDS, "consents", "notice", "receiver", "pageUrl", "language", "marketing", "token"}
+    {*BUILT_IN_FIELDS, "consents", "notice", "receiver", "pageUrl", "language", "marketing", "token", "lang"}
 )
 """What a form's own field may not be called."""
 
