@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from dotenv.parser import parse_stream
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import ConfigurationError, Mistake
 
@@ -92,10 +93,10 @@ def _check_database_url(value: str) -> str:
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_duration)]
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """What the names of the environment mean: `vitec_rate` is LEADGATE_VITEC_RATE."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", validate_default=False)
 
     forms: Path = Path("forms.toml")
     database_url: Annotated[str, AfterValidator(_check_database_url)] = "sqlite:///data/leadgate.db"
@@ -116,6 +117,19 @@ class Settings(BaseModel):
     log_format: Literal["json", "console"] | None = None
     files: Mapping[str, Path] = Field(default_factory=dict)
     """The files that NAME_FILE named, by name of the setting: a password is read from its file at each use."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What `read_environment` found, and nothing behind its back: it knows NAME_FILE, and tells every mistake."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
     @cached_property
     def database_path(self) -> Path:

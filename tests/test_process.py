@@ -7,6 +7,7 @@ import signal
 import socket
 import sqlite3
 import stat
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cli.process import address_of, bind, make_server
+from app.cli.process import address_of, bind, make_server, run_loop, run_servers
 from app.errors import LeadgateError
 from app.settings import read_environment
 from tests.processes import (
@@ -187,6 +188,26 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
 def test_a_host_that_is_none_is_told() -> None:
     with pytest.raises(LeadgateError, match=r"cannot listen on 192\.0\.2\.1:0: "):
         bind("192.0.2.1", 0)
+
+
+def test_a_stop_before_the_start_announces_nothing() -> None:
+    async def serve() -> None:
+        stop = asyncio.Event()
+        stop.set()
+        await run_servers([(make_server(None), bind("127.0.0.1", 0))], stop=stop, announce=pytest.fail)
+
+    asyncio.run(serve())
+
+
+def test_without_uvloop_asyncio_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    loops: list[str] = []
+
+    async def look() -> None:
+        loops.append(type(asyncio.get_running_loop()).__module__)
+
+    run_loop(look())
+    assert loops == ["asyncio.unix_events"]
 
 
 def test_an_address_of_ipv6_is_written_in_brackets() -> None:

@@ -15,7 +15,7 @@ from app.cli.configuration import Configuration
 from app.cli.gateway import delivering, open_gateway
 from app.errors import LeadgateError
 from app.log import get_logger, report_loop_error
-from app.web.protocol import PunctualProtocol
+from app.web.protocol import PunctualProtocol, raise_file_limit
 
 _log = get_logger("process")
 
@@ -74,6 +74,7 @@ class Stop(asyncio.Event):
     def __init__(self) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
+        self._callbacks: list[Callable[[], None]] = []
         for name in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(name, self._hear)
 
@@ -81,6 +82,15 @@ class Stop(asyncio.Event):
         self._loop.remove_signal_handler(signal.SIGINT)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         self.set()
+
+    def add_callback(self, notify: Callable[[], None]) -> None:
+        """Called once, when it is set, whoever sets it."""
+        self._callbacks.append(notify)
+
+    def set(self) -> None:
+        super().set()
+        while self._callbacks:
+            self._callbacks.pop()()
 
 
 Listening = tuple[Server, socket.socket]
@@ -128,11 +138,13 @@ def _find_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def serve(configuration: Configuration, *, host: str, port: int, deliver: bool) -> None:
     """`leadgate serve`. Raises LeadgateError."""
+    raise_file_limit()  # each connection is a file
     listener = bind(host, port)
     stop = Stop()
     async with open_gateway(configuration) as gateway:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
         server = make_server(gateway.create_app(), trusted_proxies=configuration.settings.trusted_proxies)
+        stop.add_callback(gateway.store.end_waiting)
         async with delivering(gateway, stop=stop) if deliver else contextlib.nullcontext():
             await run_servers(
                 [(server, listener)],

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ from app.delivery.contacts import ContactDesk
 from app.delivery.ledger import Ledger
 from app.delivery.parcel import Parcel, Terms
 from app.delivery.reconcile import MAY_EXIST, Barred, Blind, Reconciler, Seen
-from app.errors import LeadNotFound
+from app.errors import LeadNotFound, StoreUnavailable
 from app.failpoints import reach
 from app.forms.live import LiveForms
 from app.forms.model import CallGroup, Form, Mode
@@ -37,6 +38,9 @@ from app.vitec.payload import encode, map_lead
 from app.vitec.readings import parse_lead_ids
 
 _log = get_logger("delivery")
+
+# An intent that was open stays so, and is looked for.
+_STORE_RECOVERS = timedelta(seconds=5)
 
 POISONED_AFTER = 4
 """Claims that ended in a crash: one in company, three alone."""
@@ -72,6 +76,10 @@ class Courier:
                 await self._take_next_step(parcel)
         except (LeaseLost, CreateUnresolved) as error:
             _log.warning("lease_lost", lead=claim.lead_id, fence=claim.fence, cause=type(error).__name__)
+        except StoreUnavailable as error:
+            _log.warning("turn_given_up", lead=claim.lead_id, cause=str(error))
+            later = TryLater(at=self.ledger.now() + _STORE_RECOVERS, spend_try=False)
+            await self.ledger.settle(claim, Settlement(decision=later))
         self.ledger.store.announce_settled(claim.lead_id)
 
     async def _take_next_step(self, parcel: Parcel) -> None:

@@ -15,6 +15,7 @@ from app.log import get_logger
 from app.store.gates import count_probes
 from app.store.outbox import start_attempt
 from app.store.settling import (
+    Adopted,
     AttemptEnd,
     CloseGate,
     Decision,
@@ -86,7 +87,7 @@ class Ledger:
             _log.warning("lease_lost", lead=claim.lead_id, fence=claim.fence)
         elif isinstance(decision, Hold):
             _log.error("lead_held", lead=claim.lead_id, form=claim.form)
-        elif isinstance(decision, Delivered):
+        elif isinstance(decision, Delivered | Adopted):
             _log.info("lead_delivered", lead=claim.lead_id, form=claim.form)
 
     async def fail(

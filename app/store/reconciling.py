@@ -107,7 +107,7 @@ def resolve_create(
         .where(attempts.c.id == attempt_id, attempts.c.outcome.in_(("open", "unknown")))
         .values(
             outcome=outcome,
-            finished_at=func.coalesce(attempts.c.finished_at, now),
+            finished_at=func.coalesce(attempts.c.finished_at, literal(now, Instant)),
             vitec_id=vitec_id,
             detail=detail,
         )

@@ -49,6 +49,8 @@ class Store:
         self._readers: Engine | None = None
         self._accepted: list[Callable[[], None]] = []
         self._watched: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
+        self.draining = False
+        """Whether the process is stopping: nobody need wait here for what comes of a lead."""
 
     def open(self) -> None:
         """Takes the lock, brings the schema up to date, and verifies what durability rests on.
@@ -137,6 +139,12 @@ class Store:
     def announce_settled(self, lead_id: str) -> None:
         """Wakes whoever waits for this lead."""
         if (news := self._watched.pop(lead_id, None)) is not None:
+            news.set()
+
+    def end_waiting(self) -> None:
+        """Sends home whoever waits for a lead: the process is stopping, and the lead is kept."""
+        self.draining = True
+        for news in list(self._watched.values()):
             news.set()
 
     async def wait_for_news(self, lead_id: str, *, longest: timedelta) -> None:

@@ -81,7 +81,7 @@ class Api:
         store, state = self.reception.store, accepted.state
         with suppress(TimeoutError, StoreUnavailable):
             async with asyncio.timeout(longest.total_seconds()):
-                while state is LeadState.PENDING:
+                while state is LeadState.PENDING and not store.draining:
                     await store.wait_for_news(accepted.lead_id, longest=longest)
                     status = await store.read(partial(find_status, lead_id=accepted.lead_id))
                     state = status.state if status else LeadState.DISCARDED
