@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +20,7 @@ from app.errors import LeadgateError, OperatorError
 from app.log import get_logger
 from app.store.gates import probe_now
 from app.store.leads import find_lead_id
-from app.store.operator import discard_lead, release_lead, retry_lead
+from app.store.operator import discard_lead, mark_restored, release_lead, retry_lead
 from app.store.store import Store
 
 _log = get_logger("control")
@@ -42,7 +42,7 @@ def locate_socket(database: Path) -> Path:
 
 async def carry_out(store: Store, command: Command) -> Any:
     """Does what a command says, in one transaction. Raises OperatorError or StoreError; KeyError for half a command."""
-    if command["do"] not in {"retry", "release", "discard", "probe_gates"}:
+    if command["do"] not in {"retry", "release", "discard", "probe_gates", "restored"}:
         raise OperatorError(f"this version knows no command {command['do']!r}")
     done = await store.write(partial(_act, command=command, now=datetime.now(UTC)))
     store.wake()
@@ -52,6 +52,9 @@ async def carry_out(store: Store, command: Command) -> Any:
 def _act(connection: Connection, *, command: Command, now: datetime) -> Any:
     if command["do"] == "probe_gates":
         return probe_now(connection, now=now)
+    if command["do"] == "restored":
+        settle = timedelta(seconds=float(command["settle"]))
+        return mark_restored(connection, first_look_at=now + settle, now=now)
     lead_id, actor = find_lead_id(connection, command["lead"]), str(command["actor"])
     match command["do"]:
         case "retry":

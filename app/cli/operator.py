@@ -128,3 +128,12 @@ def current() -> None:
     """Tell the schema's revision and the newest one."""
     found = reports.find_revision(read_settings())
     print(f"{found or 'none'} (newest: {newest_revision()})")
+
+
+@db.command()
+def restored() -> None:
+    """After restoring a backup: look for every undelivered lead in Vitec before it is sent."""
+    settings = read_settings()
+    settle = (settings.reconcile_settle + settings.vitec_timeout).total_seconds()
+    count = command_store(reports.require_store(settings), {"do": "restored", "settle": settle})
+    print(f"{count} lead{'s' * (count != 1)} will be looked for in Vitec, from {settle:.0f} seconds on")

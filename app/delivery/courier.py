@@ -155,7 +155,9 @@ class Courier:
             case Seen(ids) if ids:
                 decision = Delivered(vitec_lead_id=ids[0])
             case Seen():
-                return True
+                if not parcel.claim.may_be_forgotten or await self._reconciler.prove(parcel):
+                    return True
+                decision = Hold(reason=f"{MAY_EXIST}: the store was restored, and reading is not proven")
             case Blind():
                 decision = self.ledger.later(parcel)
             case Barred():

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, case, select, update
 
 from app.errors import LeadNotFound, OperatorError
 from app.lead import LeadState
@@ -27,6 +27,8 @@ def retry_lead(connection: Connection, lead_id: str, *, now: datetime, actor: st
             crashes=0,
             leased_until=None,
             fence=outbox.c.fence + 1,  # whoever held it before has no say any more
+            # A look first, and after a restore one that must be proven.
+            reconcile_first=case((outbox.c.reconcile_first > 1, 2), else_=1),
             **_forget_payload(connection, lead_id),
         )
     )
@@ -40,7 +42,7 @@ def _forget_payload(connection: Connection, lead_id: str) -> dict[str, int | Non
     """
     if has_unresolved_create(connection, lead_id):
         return {}
-    again = {"resolved_anew": 0, "fallen_back": 0, "reconcile_first": 1}
+    again = {"resolved_anew": 0, "fallen_back": 0}
     return {"payload_version": None, "contact_id": None, **again}
 
 
@@ -82,3 +84,27 @@ def _require(
     if row.leased_until is not None and row.leased_until > now:
         raise OperatorError(f"lead {lead_id} is being delivered at this moment; try again in a minute")
     return row
+
+
+def mark_restored(connection: Connection, *, first_look_at: datetime, now: datetime) -> int:
+    """After a restored backup: what is not delivered here may be so in Vitec, and is looked for before it is sent.
+
+    Nothing is asked before `first_look_at`, when a create of the time before the restore must have come to an
+    end. How many leads there are.
+    """
+    undelivered = outbox.c.state.not_in((LeadState.DELIVERED, LeadState.DISCARDED))
+    marked = connection.execute(
+        update(outbox)
+        .where(undelivered)
+        .values(
+            reconcile_first=2,
+            next_attempt_at=first_look_at,
+            leased_until=None,
+            fence=outbox.c.fence + 1,
+        )
+        .returning(outbox.c.lead_id)
+    ).scalars()
+    lead_ids = list(marked)
+    for lead_id in lead_ids:
+        add_event(connection, lead_id, "restored", now=now)
+    return len(lead_ids)

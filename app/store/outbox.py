@@ -104,6 +104,8 @@ def start_attempt(
             ).scalar_one()
     except IntegrityError:
         raise CreateUnresolved(claim.lead_id) from None
+    if kind == "create":  # from here on its own record says what to look for
+        decide(connection, claim, reconcile_first=0)
     return number
 
 
