@@ -262,6 +262,14 @@ def test_the_schema_is_told_and_upgraded(shell: Shell) -> None:
     assert shell("db", "current").out == f"none (newest: {revision})\n"
 
 
+def test_after_a_restored_backup_every_undelivered_lead_is_looked_for(shell: Shell) -> None:
+    held = fill(shell.folder, lambda connection: keep_in(connection, LeadState.HELD))
+    outcome = shell("db", "restored")
+    assert outcome.out == "1 lead will be looked for in Vitec, from 930 seconds on\n"
+    story = json.loads(shell("leads", "show", held, "--json").out)
+    assert "restored" in [entry["kind"] for entry in story["history"]]
+
+
 def test_the_schema_is_not_upgraded_beside_a_running_server(shell: Shell) -> None:
     with running(shell.folder):
         assert "another leadgate process" in shell("db", "upgrade").err
