@@ -30,6 +30,7 @@ def create_app(*, forms: LiveForms, store: Store, secret: bytes, public_url: str
         acceptor=Acceptor(store, Digests(secret)),
         signer=TokenSigner(secret),
         public_url=public_url,
+        now=store.now,
     )
     refusals = Refusals(reception)
     app = FastAPI(

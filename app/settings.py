@@ -84,9 +84,22 @@ def _check_public_url(value: str) -> str:
     return value.rstrip("/")
 
 
+_SQLITE = "sqlite:///"
+_POSTGRESQL = ("postgresql://", "postgresql+psycopg://")
+
+
 def _check_database_url(value: str) -> str:
-    if not value.startswith("sqlite:///") or value.endswith("/"):
-        raise ValueError("must be sqlite:///path/to/leadgate.db")
+    """What is wrong is not repeated: it may hold a password."""
+    if value.startswith(_POSTGRESQL):
+        try:
+            parts = urlsplit(value)
+            named = parts.port != 0 and parts.path.strip("/")
+        except ValueError:
+            named = ""
+        if not named:
+            raise ValueError("must name a database, such as postgresql://user:password@host:5432/leadgate")
+    elif not value.startswith(_SQLITE) or value.endswith("/"):
+        raise ValueError("must be sqlite:///path/to/leadgate.db or postgresql://user:password@host/database")
     return value
 
 
@@ -99,7 +112,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", validate_default=False)
 
     forms: Path = Path("forms.toml")
-    database_url: Annotated[str, AfterValidator(_check_database_url)] = "sqlite:///data/leadgate.db"
+    database_url: Annotated[str, AfterValidator(_check_database_url), Field(repr=False)] = (
+        "sqlite:///data/leadgate.db"
+    )
     vitec_base_url: Annotated[str, AfterValidator(_check_base_url)] = "https://connect.maklare.vitec.net"
     vitec_username: str | None = None
     vitec_password: SecretStr | None = None
@@ -132,8 +147,11 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     @cached_property
-    def database_path(self) -> Path:
-        return Path(self.database_url.removeprefix("sqlite:///"))
+    def database(self) -> Path | str:
+        """SQLite's file, or PostgreSQL's address."""
+        if self.database_url.startswith(_SQLITE):
+            return Path(self.database_url.removeprefix(_SQLITE))
+        return self.database_url
 
 
 NAMES = {PREFIX + name.upper(): name for name in Settings.model_fields if name != "files"}
@@ -179,6 +197,7 @@ def read_environment(process: Mapping[str, str] = os.environ, *, dotenv: Path = 
                 break
     found.mistakes += _check_login(sources)
     found.settings = _build(given, files, found.mistakes)
+    found.mistakes += _check_secret(found.settings, given)
     found.warnings += [*_find_typos(sources), *_look_at_times(found.settings)]
     return found
 
@@ -221,6 +240,15 @@ def _check_login(sources: tuple[Mapping[str, str], ...]) -> Iterator[Mistake]:
     missing = [one for one in halves if not any(at.get(one) or at.get(f"{one}_FILE") for at in sources)]
     if len(missing) == 1:
         yield Mistake(missing[0], "", "is missing; the other half of the login is set")
+
+
+def _check_secret(settings: Settings, given: Mapping[str, object]) -> Iterator[Mistake]:
+    if isinstance(settings.database, str) and "secret_key" not in given:
+        yield Mistake(
+            PREFIX + "SECRET_KEY",
+            "",
+            "is required with PostgreSQL: the same random text, at least 32 characters, on every machine",
+        )
 
 
 def _build(given: dict[str, Any], files: dict[str, Path], mistakes: list[Mistake]) -> Settings:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.lead import Contact, Enquiry
-from app.store.database import _WRITER_PRAGMAS
 from app.store.leads import write_body
+from app.store.sqlite import _WRITER_PRAGMAS
 from app.store.store import Store
 from app.store.words import NewLead
 

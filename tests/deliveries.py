@@ -1,7 +1,8 @@
 """A store, a sandbox behind a real socket, and a courier between them, with a clock that a test moves."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -70,6 +71,19 @@ def make_forms(folder: Path, login: Login | None, text: str = "") -> Forms:
         encoding="utf-8",
     )
     return read_forms(path, default_login=login, environ={})
+
+
+_PLACE: ContextVar[Path | str | None] = ContextVar("_PLACE", default=None)
+
+
+@contextmanager
+def placing_stores(place: Path | str) -> Iterator[None]:
+    """Where the rigs of a test keep their leads, unless they say otherwise."""
+    before = _PLACE.set(place)
+    try:
+        yield
+    finally:
+        _PLACE.reset(before)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -180,10 +194,11 @@ async def open_rig(
     base_url: str | None = None,
     settle: float = 900,
     concurrency: int = 1,
+    place: Path | str | None = None,
 ) -> AsyncIterator[Rig]:
     sandbox.app.state.world.reset()
     sandbox.app.state.board.clear()
-    store = Store(folder / "leadgate.db")
+    store = Store(place or _PLACE.get() or folder / "leadgate.db")
     store.open()
     client = VitecClient(timeout=timedelta(seconds=deadline), wire_format=wire_format)
     forms = LiveForms(make_forms(folder, make_login(base_url or sandbox.url), text))

@@ -19,10 +19,10 @@ from app.cli.control import command_store, listening, locate_socket
 from app.errors import LeadgateError, OperatorError
 from app.lead import Consent, Contact, Enquiry, LeadState, Marketing, Note, UtmTag
 from app.store import gates
-from app.store.database import open_writer
 from app.store.leads import write_body
 from app.store.operator import retry_lead
 from app.store.schema import outbox
+from app.store.sqlite import open_writer
 from app.store.store import Store
 from tests.conftest import Shell
 from tests.stores import GATE, NOW, keep, must_claim

@@ -11,7 +11,8 @@ from app.store.gates import list_gates, probe_now
 from tests.deliveries import Rig, make_forms, make_login, open_rig
 from tests.sandboxes import CUSTOMER, Running, run_sandbox
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_either_database")]
+pytest_plugins = ["tests.store_fixtures"]
 
 
 @pytest.fixture(scope="module")

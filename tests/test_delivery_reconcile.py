@@ -15,7 +15,8 @@ from app.vitec.guard import read_boot_clock
 from tests.deliveries import Rig, open_rig
 from tests.sandboxes import CUSTOMER, Running, run_sandbox
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_either_database")]
+pytest_plugins = ["tests.store_fixtures"]
 
 SETTLE = 60
 OTHER = {"email": "bo@example.com", "phone": "070-174 06 06", "firstName": "Bo"}

@@ -51,7 +51,7 @@ def test_every_name_is_read(nowhere: Path) -> None:
     assert not environment.warnings
     settings = environment.settings
     assert settings.forms == Path("agencies")
-    assert settings.database_path == Path("/var/lib/leadgate/leadgate.db")
+    assert settings.database == Path("/var/lib/leadgate/leadgate.db")
     assert settings.vitec_base_url == "https://vitec.example/connect"
     assert settings.vitec_password is not None
     assert settings.vitec_password.get_secret_value() == SECRET
@@ -212,10 +212,32 @@ def test_what_is_no_address_of_vitec(nowhere: Path, url: str) -> None:
     assert mistake.message.startswith("must ")
 
 
-@pytest.mark.parametrize("url", ["sqlite:///", "sqlite://", "sqlite:///data/", "postgresql://db/leadgate"])
-def test_only_sqlite_is_served(nowhere: Path, url: str) -> None:
+@pytest.mark.parametrize("url", ["sqlite:///", "sqlite://", "sqlite:///data/", "mysql://db/leadgate"])
+def test_only_two_databases_are_served(nowhere: Path, url: str) -> None:
     [mistake] = read({"LEADGATE_DATABASE_URL": url}, nowhere).mistakes
-    assert mistake.message == "must be sqlite:///path/to/leadgate.db"
+    assert mistake.message == (
+        "must be sqlite:///path/to/leadgate.db or postgresql://user:password@host/database"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg"])
+def test_postgresql_needs_a_secret_that_all_machines_share(nowhere: Path, scheme: str) -> None:
+    names = {"LEADGATE_DATABASE_URL": f"{scheme}://leadgate:{SECRET}@db:5432/leadgate"}
+    [mistake] = read(names, nowhere).mistakes
+    assert str(mistake).startswith("LEADGATE_SECRET_KEY: is required with PostgreSQL")
+    environment = read(names | {"LEADGATE_SECRET_KEY": "k" * 32}, nowhere)
+    assert not environment.mistakes
+    assert environment.settings.database == names["LEADGATE_DATABASE_URL"]
+    assert SECRET not in repr(environment.settings)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://", "postgresql://db", "postgresql://db:port/x", "postgresql://db:0/x"]
+)
+def test_an_address_of_postgresql_names_a_database(nowhere: Path, url: str) -> None:
+    names = {"LEADGATE_DATABASE_URL": url, "LEADGATE_SECRET_KEY": "k" * 32}
+    [mistake] = read(names, nowhere).mistakes
+    assert mistake.message.startswith("must name a database")
 
 
 def test_a_name_with_a_slip_of_the_pen_is_a_warning(nowhere: Path) -> None:

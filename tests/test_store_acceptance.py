@@ -16,6 +16,7 @@ from app.store.acceptance import SAME_LEAD_WITHIN, Outcome, accept_all
 from app.store.schema import idempotency_keys, leads, outbox
 from app.store.store import Store
 from app.store.words import Acceptance, NewLead
+from tests.databases import only_sqlite
 from tests.stores import NOW, SECOND, new_lead
 
 pytest_plugins = ["tests.store_fixtures"]
@@ -168,11 +169,11 @@ def test_equal_content_within_ten_minutes_is_the_same_lead(
     assert (second.lead_id == first.lead_id) is same
 
 
-def test_the_ten_minutes_survive_a_restart(tmp_path: Path) -> None:
+def test_the_ten_minutes_survive_a_restart(place: Path | str) -> None:
     new = new_lead()
     kept = []
     for _ in range(2):
-        store = Store(tmp_path / "leads.db", reserve=0)
+        store = Store(place, reserve=0)
         store.open()
         kept.append(asyncio.run(store.accept(new)))
         store.close()
@@ -293,6 +294,7 @@ def test_one_bad_row_does_not_fail_its_batch(connection: Connection, poison: dic
     assert connection.execute(select(idempotency_keys)).all() == []  # the key was not consumed
 
 
+@only_sqlite
 def test_a_full_disk_is_no_fault_of_one_row(engine: Engine) -> None:
     """Found full while each lead is tried alone, it still fails them all."""
     news = [new_lead(body="\ud800"), new_lead(body="x" * 50_000)]

@@ -17,13 +17,14 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from app.errors import StoreError, StoreOccupied, StoreUnavailable
-from app.store.database import FileLock, open_readers, open_writer
 from app.store.place import find_filesystem, has_room, refuse_network
 from app.store.reading import read_beside
 from app.store.schema import leads, outbox
 from app.store.secret import load_or_make_secret
+from app.store.sqlite import FileLock, open_readers, open_writer
 from app.store.store import Store
 from app.store.words import Acceptance
+from tests.databases import in_a_file
 from tests.stores import claim, new_lead
 
 pytest_plugins = ["tests.store_fixtures"]
@@ -97,6 +98,7 @@ def test_what_was_acknowledged_survives_being_killed_a_dozen_times(tmp_path: Pat
 
 
 @pytest.mark.anyio
+@in_a_file
 async def test_durability_is_verified(store: Store) -> None:
     def ask(connection: Connection) -> dict[str, object]:
         wanted = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -111,6 +113,7 @@ async def test_durability_is_verified(store: Store) -> None:
 
 
 @pytest.mark.anyio
+@in_a_file
 async def test_a_reader_can_neither_write_nor_checkpoint(store: Store) -> None:
     with pytest.raises(StoreUnavailable, match="readonly"):
         await store.read(lambda connection: connection.execute(text("DELETE FROM leads")))
@@ -291,6 +294,7 @@ def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.anyio
+@in_a_file
 async def test_nobody_else_on_the_machine_can_read_the_leads(store: Store) -> None:
     await store.accept(new_lead())
     files = sorted(store.path.parent.iterdir())

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, Engine, event, insert, text
 
 from app.identity import IdentitySource, reference_of
 from app.store.acceptance import accept_all
-from app.store.database import open_writer
 from app.store.leads import find_oldest_undelivered
 from app.store.migrate import upgrade
 from app.store.outbox import clear_leases
 from app.store.schema import gates, leads, outbox
+from app.store.sqlite import open_writer
 from tests.stores import NOW, claim, new_lead
 
 pytest_plugins = ["tests.store_fixtures"]

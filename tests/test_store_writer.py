@@ -16,6 +16,7 @@ from app.store.schema import leads, meta
 from app.store.store import Store
 from app.store.words import Acceptance
 from app.store.writer import Writer
+from tests.databases import in_a_file, only_sqlite
 from tests.stores import new_lead
 
 pytest_plugins = ["tests.store_fixtures"]
@@ -84,6 +85,7 @@ def names(connection: Connection) -> set[str]:
 
 
 @pytest.mark.anyio
+@only_sqlite
 async def test_what_gathers_during_a_commit_shares_the_next(writer: Writer, trace: list[str]) -> None:
     held = await dam(writer)
     waiting = [asyncio.ensure_future(writer.accept(new_lead())) for _ in range(100)]
@@ -97,6 +99,7 @@ async def test_what_gathers_during_a_commit_shares_the_next(writer: Writer, trac
 
 
 @pytest.mark.anyio
+@only_sqlite
 async def test_a_long_queue_is_cut_into_batches(writer: Writer, trace: list[str]) -> None:
     held = await dam(writer)
     waiting = [asyncio.ensure_future(writer.accept(new_lead())) for _ in range(300)]
@@ -107,6 +110,7 @@ async def test_a_long_queue_is_cut_into_batches(writer: Writer, trace: list[str]
 
 
 @pytest.mark.anyio
+@only_sqlite
 async def test_every_transaction_begins_as_a_writer(writer: Writer, trace: list[str]) -> None:
     """A read that turns into a write can meet a lock that no waiting resolves."""
     await writer.accept(new_lead())
@@ -117,6 +121,7 @@ async def test_every_transaction_begins_as_a_writer(writer: Writer, trace: list[
 
 
 @pytest.mark.anyio
+@only_sqlite
 async def test_a_job_that_fails_is_undone_alone(writer: Writer, trace: list[str]) -> None:
     def fail(connection: Connection) -> None:
         leave("half")(connection)
@@ -155,6 +160,7 @@ def fill(connection: Connection) -> None:
 
 
 @pytest.mark.anyio
+@only_sqlite
 async def test_a_full_disk_fails_the_whole_batch_and_the_writer_recovers(
     engine: Engine, writer: Writer, trace: list[str]
 ) -> None:
@@ -190,6 +196,7 @@ def _ask_pragmas(connection: Connection) -> tuple[object, ...]:
 
 
 @pytest.mark.anyio
+@only_sqlite
 async def test_a_connection_that_may_not_write_is_unavailable_and_is_replaced(writer: Writer) -> None:
     await writer.run(lambda connection: connection.execute(text("PRAGMA query_only = 1")))
     with pytest.raises(StoreUnavailable, match="readonly"):
@@ -198,6 +205,7 @@ async def test_a_connection_that_may_not_write_is_unavailable_and_is_replaced(wr
 
 
 @pytest.mark.anyio
+@only_sqlite
 async def test_a_job_that_meets_a_full_disk_fails_the_batch(writer: Writer) -> None:
     await writer.run(fill)
     held = await dam(writer)
@@ -321,6 +329,7 @@ async def test_readiness_fails_when_the_disk_is_nearly_full(tmp_path: Path) -> N
 
 
 @pytest.mark.anyio
+@in_a_file
 async def test_readiness_fails_when_a_write_takes_too_long(store: Store) -> None:
     held = await dam(store.writer)
     with pytest.raises(StoreUnavailable, match="too long"):
@@ -330,6 +339,7 @@ async def test_readiness_fails_when_a_write_takes_too_long(store: Store) -> None
 
 
 @pytest.mark.anyio
+@in_a_file
 async def test_a_new_lead_wakes_those_who_deliver_and_a_replay_does_not(store: Store) -> None:
     calls: list[str] = []
     store.when_accepted(lambda: calls.append("woken"))

@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -44,7 +44,7 @@ async def carry_out(store: Store, command: Command) -> Any:
     """Does what a command says, in one transaction. Raises OperatorError or StoreError; KeyError for half a command."""
     if command["do"] not in {"retry", "release", "discard", "probe_gates", "restored"}:
         raise OperatorError(f"this version knows no command {command['do']!r}")
-    done = await store.write(partial(_act, command=command, now=datetime.now(UTC)))
+    done = await store.write(partial(_act, command=command, now=store.now()))
     store.wake()
     return done
 
@@ -109,9 +109,9 @@ class _Desk:
             return {"error": "the command cannot be read"}
 
 
-def command_store(database: Path, command: Command) -> Any:
-    """Through the running server, or with the lock when none runs. Raises LeadgateError."""
-    channel = _connect(locate_socket(database))
+def command_store(database: Path | str, command: Command) -> Any:
+    """Through the server that holds the SQLite file, or by itself where nobody need. Raises LeadgateError."""
+    channel = _connect(locate_socket(database)) if isinstance(database, Path) else None
     if channel is None:
         return asyncio.run(_carry_out_alone(database, command))
     with channel:
@@ -141,7 +141,7 @@ def _ask(channel: socket.socket, command: Command) -> Any:
     return answer["result"]
 
 
-async def _carry_out_alone(database: Path, command: Command) -> Any:
+async def _carry_out_alone(database: Path | str, command: Command) -> Any:
     store = Store(database)
     store.open()
     try:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -57,7 +58,7 @@ class Gateway:
                 concurrency=settings.vitec_concurrency,
             ),
             digest_password=Digests(self.secret).of_password,
-            now=_now,
+            now=self.store.now,
         )
 
     def reload(self) -> None:
@@ -75,11 +76,12 @@ class Gateway:
 async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
     """Takes the store's lock, brings it up to date, and listens for operators' commands. Raises LeadgateError."""
     settings = configuration.settings
-    store = Store(settings.database_path)
+    store = Store(settings.database)
     store.open()
     try:
         secret = _load_secret(settings)
-        async with listening(store):
+        # Where several processes may write, commands need none of them.
+        async with listening(store) if isinstance(settings.database, Path) else nullcontext():
             yield Gateway(settings, LiveForms(configuration.forms), store, secret)
     finally:
         store.close()
@@ -88,7 +90,8 @@ async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
 def _load_secret(settings: Settings) -> bytes:
     if settings.secret_key:
         return settings.secret_key.get_secret_value().encode()
-    return load_or_make_secret(settings.database_path)
+    assert isinstance(settings.database, Path)  # the settings ask for a key otherwise
+    return load_or_make_secret(settings.database)
 
 
 @asynccontextmanager
@@ -112,7 +115,3 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
 async def _drain(worker: Worker, stop: asyncio.Event) -> None:
     await stop.wait()
     await worker.stop(grace=_TURNS_GRACE)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -117,10 +117,10 @@ def probe() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the schema up to date, as `serve` does at its start."""
-    store = Store(read_settings().database_path)
+    store = Store(read_settings().database)
     store.open()
     store.close()
-    print(f"{store.path} is at revision {newest_revision()}")
+    print(f"{store.name} is at revision {newest_revision()}")
 
 
 @db.command()

@@ -159,5 +159,5 @@ async def deliver(configuration: Configuration) -> None:
     async with open_gateway(configuration) as gateway:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
         async with delivering(gateway, stop=stop):
-            print(f"Leadgate delivers from {configuration.settings.database_path}", flush=True)
+            print(f"Leadgate delivers from {gateway.store.name}", flush=True)
             await stop.wait()

@@ -25,12 +25,12 @@ from app.store.words import LeadStatus
 Row = dict[str, Any]
 
 
-def require_store(settings: Settings) -> Path:
+def require_store(settings: Settings) -> Path | str:
     """Raises OperatorError: an operator's command must not make a store where none was."""
-    path = settings.database_path
-    if not path.is_file():
-        raise OperatorError(f"there is no store at {path} yet: nothing has been accepted")
-    return path
+    place = settings.database
+    if isinstance(place, Path) and not place.is_file():
+        raise OperatorError(f"there is no store at {place} yet: nothing has been accepted")
+    return place
 
 
 def list_leads(

@@ -1,5 +1,6 @@
 """Every call's record: the intent before it, and after it what came of it, for the lead and its destination."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +11,7 @@ from app.delivery.health import Health
 from app.delivery.pace import Pace
 from app.delivery.parcel import Parcel, Terms
 from app.delivery.policy import HOLD_AFTER, next_attempt, next_probe
+from app.errors import StoreUnavailable
 from app.forms.model import CallGroup, Login
 from app.log import get_logger
 from app.store.gates import count_probes
@@ -40,6 +42,9 @@ from app.vitec.answers import (
 )
 
 _log = get_logger("delivery")
+
+_PAUSES = (0.1, 0.4, 1, 2, 4, 8)
+"""Seconds between tries to record what came of a call."""
 
 _OUTCOMES: dict[type[Failure], str] = {
     NotSent: "not_sent",
@@ -78,10 +83,7 @@ class Ledger:
         )
 
     async def settle(self, claim: Claim, settlement: Settlement) -> None:
-        now = self.now()
-        took_effect = await self.store.write(
-            lambda connection: settle(connection, claim, settlement, now=now)
-        )
+        took_effect = await self._record(claim, settlement)
         decision = settlement.decision
         if not took_effect:
             _log.warning("lease_lost", lead=claim.lead_id, fence=claim.fence)
@@ -89,6 +91,19 @@ class Ledger:
             _log.error("lead_held", lead=claim.lead_id, form=claim.form)
         elif isinstance(decision, Delivered | Adopted):
             _log.info("lead_delivered", lead=claim.lead_id, form=claim.form)
+
+    async def _record(self, claim: Claim, settlement: Settlement) -> bool:
+        """What Vitec said is known here alone: a store that comes back within seconds still learns it.
+
+        Recording it twice is recording it once, so a commit may have happened that was told to have failed.
+        """
+        job = partial(settle, claim=claim, settlement=settlement, now=self.now())
+        for pause in _PAUSES:
+            try:
+                return await self.store.write(job)
+            except StoreUnavailable:
+                await asyncio.sleep(pause)
+        return await self.store.write(job)
 
     async def fail(
         self,

@@ -1,6 +1,6 @@
 """Keeps a batch of new leads in one transaction: replays, conflicts and the ten-minute rule included."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from app.lead import LeadState
 from app.log import get_logger
 from app.store.failures import describe, is_broken
 from app.store.schema import idempotency_keys, leads, outbox
+from app.store.turns import announce, take_turns
 from app.store.words import Acceptance, NewLead
 
 SAME_LEAD_WITHIN = timedelta(minutes=10)
@@ -31,6 +32,7 @@ def accept_all(connection: Connection, news: Sequence[NewLead], identities: Iden
     The order of the answers is that of the leads. Nothing is durable before the caller's commit.
     Raises DBAPIError when the database itself fails.
     """
+    take_turns(connection, _name_turns(news))
     try:
         with connection.begin_nested():
             return _accept(connection, news, identities)
@@ -39,6 +41,15 @@ def accept_all(connection: Connection, news: Sequence[NewLead], identities: Iden
             raise
         # A reference drawn twice, a key that another machine took meanwhile, a row that cannot be written.
         return [_accept_alone(connection, new, identities) for new in news]
+
+
+def _name_turns(news: Iterable[NewLead]) -> Iterator[str]:
+    """Two servers must not both find that a person, or a key, has no lead yet."""
+    for new in news:
+        if new.idempotency_key is not None:
+            yield f"key {new.form} {new.idempotency_key}"
+        for person in filter(None, (new.email_key, new.phone_key)):
+            yield f"person {new.form} {person}"
 
 
 def _accept_alone(
@@ -235,3 +246,4 @@ def _insert(connection: Connection, fresh: Sequence[tuple[NewLead, Acceptance, s
             for new, kept, _ in fresh
         ],
     )
+    announce(connection)

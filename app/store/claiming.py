@@ -23,6 +23,7 @@ from sqlalchemy import (
 from app.forms.model import CallGroup
 from app.store.gates import begin_probe
 from app.store.schema import IS_PENDING, IS_UNRESOLVED, attempts, gates, outbox
+from app.store.turns import take_turns
 from app.store.words import Claim
 
 _READ = CallGroup.READ.value
@@ -52,6 +53,8 @@ def claim_next(
     connection: Connection, *, now: datetime, leased_until: datetime, selection: Selection = _ANY
 ) -> Claim | None:
     """Takes the due lead whose turn it is."""
+    # What another worker is about to lease cannot be seen: claims are made one after the other.
+    take_turns(connection, ["claim"])
     due = _due(connection, selection, now=now)
     lead_id = _find(connection, due, selection)
     if lead_id is None:
@@ -123,7 +126,8 @@ def _due(connection: Connection, selection: Selection, *, now: datetime) -> Sele
             .scalar_subquery()
         )
         conditions.append(count < selection.per_customer)
-    return select(outbox.c.lead_id).where(*conditions).limit(1)
+    # A row that an operator is deciding on is passed over.
+    return select(outbox.c.lead_id).where(*conditions).limit(1).with_for_update(skip_locked=True, of=outbox)
 
 
 def _find_shut(connection: Connection, selection: Selection, *, now: datetime) -> frozenset[str]:

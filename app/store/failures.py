@@ -11,10 +11,19 @@ from sqlalchemy.exc import (
 
 _OF_ONE_STATEMENT = (IntegrityError, DataError, ProgrammingError, InterfaceError, NotSupportedError)
 
+_CONFLICTS = ("40001", "40P01")  # serialization_failure, deadlock_detected
+
 
 def is_broken(error: Exception) -> bool:
     """Whether the disk, the file or the connection failed: no savepoint mends that."""
-    return isinstance(error, DBAPIError) and not isinstance(error, _OF_ONE_STATEMENT)
+    return isinstance(error, DBAPIError) and (
+        error.connection_invalidated or not isinstance(error, _OF_ONE_STATEMENT)
+    )
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether PostgreSQL undid the transaction in favour of another, and would take it now."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _CONFLICTS
 
 
 def describe(error: Exception) -> str:

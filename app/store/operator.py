@@ -75,7 +75,7 @@ def _require(
     connection: Connection, lead_id: str, *, now: datetime, states: set[LeadState], verb: str
 ) -> Row[Any, Any]:
     row = connection.execute(
-        select(outbox.c.state, outbox.c.leased_until).where(outbox.c.lead_id == lead_id)
+        select(outbox.c.state, outbox.c.leased_until).where(outbox.c.lead_id == lead_id).with_for_update()
     ).one_or_none()
     if row is None:
         raise LeadNotFound(f"there is no lead {lead_id}")

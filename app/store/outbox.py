@@ -199,7 +199,7 @@ def hold(connection: Connection, claim: Claim, *, reason: str, now: datetime) ->
 
 
 def decide(connection: Connection, claim: Claim, **values: object) -> bool:
-    """Changes the row if this claim is still the newest."""
+    """Changes the row if this claim is still the newest, and has not ended yet."""
     return connection.execute(update(outbox).where(*_newest(claim)).values(**values)).rowcount == 1
 
 
@@ -208,9 +208,11 @@ def _newest(claim: Claim) -> tuple[ColumnElement[bool], ...]:
         outbox.c.lead_id == claim.lead_id,
         outbox.c.fence == claim.fence,
         outbox.c.state == LeadState.PENDING,
+        outbox.c.leased_until.is_not(None),
     )
 
 
 def _require_fence(connection: Connection, claim: Claim) -> None:
-    if connection.execute(select(outbox.c.lead_id).where(*_newest(claim))).first() is None:
+    # Locked: whoever claims it next sees what this transaction writes, or this one sees the claim.
+    if connection.execute(select(outbox.c.lead_id).where(*_newest(claim)).with_for_update()).first() is None:
         raise LeaseLost(claim.lead_id)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import StoreUnavailable
-from app.store.database import open_readers
+from app.store.database import find_database
 from app.store.failures import describe
 
 T = TypeVar("T")
@@ -24,12 +24,13 @@ def read_from(engine: Engine, job: Callable[[Connection], T]) -> T:
         raise StoreUnavailable(describe(error)) from None
 
 
-def read_beside(path: Path, job: Callable[[Connection], T]) -> T:
+def read_beside(place: Path | str, job: Callable[[Connection], T]) -> T:
     """Raises StoreUnavailable."""
-    engine = open_readers(path)
+    database = find_database(place)
+    engine = database.open_readers()
     try:
         return read_from(engine, job)
     except StoreUnavailable as error:
-        raise StoreUnavailable(f"{path}: cannot be read: {error}") from None
+        raise StoreUnavailable(f"{database.name}: cannot be read: {error}") from None
     finally:
         engine.dispose()

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import ExitStack
-from datetime import timedelta
-from functools import partial
+from contextlib import ExitStack, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -14,10 +13,9 @@ from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError
 
 from app.errors import StoreError, StoreUnavailable
-from app.store.database import FileLock, open_readers, open_writer
-from app.store.migrate import upgrade
-from app.store.outbox import clear_leases
-from app.store.place import RESERVE, has_room, refuse_network
+from app.store.database import find_database
+from app.store.failures import describe
+from app.store.place import RESERVE
 from app.store.reading import read_from
 from app.store.schema import meta
 from app.store.words import Acceptance, NewLead
@@ -40,47 +38,53 @@ def _leave_mark(connection: Connection) -> None:
 class Store:
     """One process's hold on the database, from `open` to `close`."""
 
-    def __init__(self, path: Path, *, reserve: int = RESERVE) -> None:
-        """Below `reserve` bytes of free disk new leads are refused, while delivery goes on."""
-        self.path = path
-        self._has_room = partial(has_room, path.parent, reserve=reserve)
+    def __init__(self, place: Path | str, *, reserve: int = RESERVE) -> None:
+        """A SQLite file by its path, or PostgreSQL by its address.
+
+        Below `reserve` bytes of free disk for a file new leads are refused, while delivery goes on.
+        """
+        self.place = place
+        self._database = find_database(place, reserve=reserve)
+        self._database.when_notified(self._wake_from_afar)
         self._held = ExitStack()
         self._writer: Writer | None = None
         self._readers: Engine | None = None
-        self._accepted: list[Callable[[], None]] = []
+        self._accepted: list[tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = []
         self._watched: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self.draining = False
         """Whether the process is stopping: nobody need wait here for what comes of a lead."""
 
+    @property
+    def name(self) -> str:
+        """As the operator knows it."""
+        return self._database.name
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file. Raises StoreError for PostgreSQL, which is no file of this machine."""
+        if isinstance(self.place, Path):
+            return self.place
+        raise StoreError(f"{self.name} is no file")
+
     def open(self) -> None:
-        """Takes the lock, brings the schema up to date, and verifies what durability rests on.
+        """Takes the file's lock, brings the schema up to date, and verifies what durability rests on.
 
         Raises StoreOccupied, or StoreError with a sentence for the operator.
         """
         with ExitStack() as held:
-            lock = FileLock(self.path)
-            lock.acquire()
-            held.callback(lock.release)
             try:
                 self._connect(held)
             except DBAPIError as error:
-                raise StoreError(f"{self.path}: cannot be used: {error.orig}") from None
+                raise StoreError(f"{self.name}: cannot be used: {describe(error)}") from None
             except OSError as error:
-                raise StoreError(f"{self.path}: cannot be used: {error.strerror}") from None
+                raise StoreError(f"{self.name}: cannot be used: {error.strerror}") from None
             self._held = held.pop_all()
 
     def _connect(self, held: ExitStack) -> None:
-        refuse_network(self.path.parent)
-        self.path.touch(mode=0o600)  # it holds personal data; its log takes after it
-        engine = open_writer(self.path)
-        held.callback(engine.dispose)
-        with engine.connect() as connection:
-            upgrade(connection)
-        with engine.begin() as connection:
-            clear_leases(connection)
-        self._readers = open_readers(self.path)
+        engine = self._database.open(held)
+        self._readers = self._database.open_readers()
         held.callback(self._readers.dispose)
-        self._writer = Writer(engine, has_room=self._has_room)
+        self._writer = Writer(engine, has_room=self._database.has_room)
         held.callback(self._writer.close)
 
     def close(self) -> None:
@@ -94,9 +98,20 @@ class Store:
             raise StoreUnavailable("the store is not open")
         return self._writer
 
+    def now(self) -> datetime:
+        """By the clock that all who share the database go by. Raises StoreUnavailable when it is not open."""
+        return self._database.now()
+
     async def accept(self, new: NewLead) -> Acceptance:
-        """Keeps a lead and returns when it is on disk. Raises IdempotencyConflict or StoreUnavailable."""
-        acceptance = await self.writer.accept(new)
+        """Keeps a lead and returns when it is on disk. Raises IdempotencyConflict or StoreUnavailable.
+
+        A lead refused for want of time may have been kept all the same: what its sender sends again is it.
+        """
+        try:
+            async with asyncio.timeout(self._database.patience):
+                acceptance = await self.writer.accept(new)
+        except TimeoutError:
+            raise StoreUnavailable("the database takes too long") from None
         if not acceptance.replayed:
             self.wake()
         return acceptance
@@ -120,7 +135,7 @@ class Store:
 
         Raises StoreUnavailable when that fails, takes longer than two seconds, or the disk is nearly full.
         """
-        if not self._has_room():
+        if not self._database.has_room():
             raise StoreUnavailable("the disk is nearly full")
         try:
             await asyncio.wait_for(self.write(_leave_mark), _PROOF_WITHIN)
@@ -128,13 +143,18 @@ class Store:
             raise StoreUnavailable("a write takes too long") from None
 
     def when_accepted(self, notify: Callable[[], None]) -> None:
-        """Calls back in the event loop after each new lead, so that nobody need wait for a poll."""
-        self._accepted.append(notify)
+        """Calls back in this event loop after each new lead, so that nobody need wait for a poll."""
+        self._accepted.append((asyncio.get_running_loop(), notify))
 
     def wake(self) -> None:
         """Tells that something may be due."""
-        for notify in self._accepted:
+        for _, notify in self._accepted:
             notify()
+
+    def _wake_from_afar(self) -> None:
+        for loop, notify in self._accepted:
+            with suppress(RuntimeError):  # its loop is over, and nobody waits there
+                loop.call_soon_threadsafe(notify)
 
     def announce_settled(self, lead_id: str) -> None:
         """Wakes whoever waits for this lead."""

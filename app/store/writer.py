@@ -4,16 +4,18 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
 
 from app.errors import StoreUnavailable
 from app.identity import IdentitySource
 from app.log import get_logger
 from app.store.acceptance import accept_all
-from app.store.failures import describe, is_broken
+from app.store.failures import describe, is_broken, is_conflict
 from app.store.words import Acceptance, NewLead
 
 T = TypeVar("T")
@@ -21,6 +23,11 @@ _log = get_logger("store")
 
 # A batch longer than this makes its first sender wait for its last.
 _BATCH = 128
+
+# More than this means that the database does not keep up: who comes now is better told at once.
+_LONGEST_QUEUE = 2000
+
+_RETRIES = 3
 
 _Outcome = tuple["_Job", Any]
 
@@ -35,6 +42,10 @@ class _Job:
 @dataclass(frozen=True, slots=True)
 class _Failure:
     error: Exception
+
+
+class _Conflict(Exception):
+    """The whole batch was undone for the sake of another machine's."""
 
 
 class Writer:
@@ -62,6 +73,8 @@ class Writer:
 
     async def accept(self, new: NewLead) -> Acceptance:
         """Keeps a lead. Raises IdempotencyConflict, or StoreUnavailable when it could not be kept."""
+        if self._jobs.qsize() >= _LONGEST_QUEUE:
+            raise StoreUnavailable("too many leads wait to be kept")
         kept: Acceptance = await self._submit(new)
         return kept
 
@@ -106,10 +119,18 @@ class Writer:
         return batch, True
 
     def _commit(self, batch: list[_Job]) -> list[_Outcome]:
+        for _ in range(_RETRIES):
+            with suppress(_Conflict):
+                return self._try(batch)
+        return self._try(batch, last=True)
+
+    def _try(self, batch: list[_Job], *, last: bool = False) -> list[_Outcome]:
         try:
             with self._engine.begin() as connection:
                 return self._run(connection, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be told that it was kept
+            if is_conflict(error) and not last:
+                raise _Conflict from None
             cause = describe(error)
             _log.error("commit_failed", cause=cause, jobs=len(batch))
             self._engine.dispose()  # a connection that failed once is not asked again
@@ -134,13 +155,16 @@ class Writer:
         ]
 
 
-def _run_alone(connection: Connection, run: Callable[[Connection], Any]) -> Any:
+def _run_alone(connection: Connection, run: Callable[[Connection], Any], *, again: bool = True) -> Any:
     try:
         with connection.begin_nested():
             return run(connection)
     except Exception as error:
         if is_broken(error):
             raise
+        if isinstance(error, IntegrityError) and again:
+            # Another machine wrote the row that this job did not find: now it does.
+            return _run_alone(connection, run, again=False)
         return _Failure(error)
 
 

@@ -1,0 +1,99 @@
+"""A store that has run for years answers as fast as a new one."""
+
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event, text
+
+from app.identity import IdentitySource
+from app.store.acceptance import accept_all
+from tests.databases import open_postgresql, opened
+from tests.postgresql import Server
+from tests.stores import claim, new_lead
+
+pytest_plugins = ["tests.store_fixtures"]
+
+
+DELIVERED, PENDING = 200_000, 200
+
+
+@pytest.fixture(scope="module")
+def full(mortal: Server) -> Iterator[Engine]:
+    with mortal.database() as url:
+        with opened(url):
+            pass
+        engine = open_postgresql(url)
+        with engine.begin() as connection:
+            _fill(connection)
+        yield engine
+        engine.dispose()
+
+
+def _fill(connection: Connection) -> None:
+    connection.execute(text("SET LOCAL statement_timeout = '2min'"))
+    for state, numbers in (
+        ("delivered", range(DELIVERED)),
+        ("pending", range(DELIVERED, DELIVERED + PENDING)),
+    ):
+        identity = "lpad(n::text, 36, '0'), lpad(n::text, 10, '0')"
+        connection.execute(
+            text(
+                "INSERT INTO leads (id, reference, form, received_at, body, fingerprint, email_key, phone_key)"
+                f" SELECT {identity}, 'kontakt', 1000 * n, '{{}}', n, 'e' || n, 'p' || n"
+                f" FROM generate_series({numbers.start}, {numbers.stop - 1}) AS n"
+            )
+        )
+        delivered = "n, 1" if state == "delivered" else "NULL, NULL"
+        connection.execute(
+            text(
+                "INSERT INTO outbox (lead_id, form, state, state_at, customer_id, login, email_key, phone_key,"
+                " next_attempt_at, vitec_lead_id, delivered_at)"
+                f" SELECT lpad(n::text, 36, '0'), 'kontakt', '{state}', 1, 'M1', 'default', 'e' || n, 'p' || n,"
+                f" 1000 * n, {delivered} FROM generate_series({numbers.start}, {numbers.stop - 1}) AS n"
+            )
+        )
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+def test_a_claim_walks_the_due_alone(full: Engine, analysed: bool) -> None:
+    if analysed:
+        with full.begin() as connection:
+            connection.execute(text("ANALYZE"))
+    plan = explain(full, claim)
+    assert "ix_outbox_due on outbox" in plan
+    assert "ix_outbox_leased" in plan
+    assert "Seq Scan on outbox" not in plan
+    started = monotonic()
+    with full.begin() as connection:
+        assert claim(connection) is not None
+    assert monotonic() - started < 0.5
+
+
+def test_accepting_looks_up_keys_and_people_by_index(full: Engine) -> None:
+    news = [new_lead(idempotency_key=f"k{number}", phone_key=f"p{number}") for number in range(40)]
+    plan = explain(full, lambda connection: accept_all(connection, news, IdentitySource()))
+    assert "Seq Scan on leads" not in plan
+    assert "Seq Scan on outbox" not in plan
+
+
+def explain(engine: Engine, job: Callable[[Connection], object]) -> str:
+    """The plan of every statement the job runs."""
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "WITH")):
+            asked.append((statement, parameters))
+
+    with engine.connect() as connection:
+        event.listen(engine, "before_cursor_execute", listen)
+        job(connection)
+        event.remove(engine, "before_cursor_execute", listen)
+        plans = [
+            str(row[0])
+            for statement, parameters in asked
+            for row in connection.exec_driver_sql("EXPLAIN " + statement, parameters)
+        ]
+        connection.rollback()
+    return "\n".join(plans)
