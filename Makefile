@@ -5,7 +5,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 	--no-annotate --python-version 3.11
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install run test check bench chaos format lock clean
+.PHONY: install run test check bench chaos format lock clean messages
 .DEFAULT_GOAL := install
 
 # --- environments: made when missing, made again when a lock file changes ---------------------------

@@ -50,6 +50,7 @@ def configure_logging(style: Literal["json", "console"] | None, *, stream: TextI
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("leadgate").setLevel(logging.INFO)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # anybody's broken body would fill the log
 
 
 def report_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

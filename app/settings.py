@@ -198,7 +198,7 @@ def read_environment(process: Mapping[str, str] = os.environ, *, dotenv: Path = 
     found.mistakes += _check_login(sources)
     found.settings = _build(given, files, found.mistakes)
     found.mistakes += _check_secret(found.settings, given)
-    found.warnings += [*_find_typos(sources), *_look_at_times(found.settings)]
+    found.warnings += [*_find_idle(sources), *_find_typos(sources), *_look_at_times(found.settings)]
     return found
 
 
@@ -268,11 +268,35 @@ def _describe(error: dict[str, Any]) -> Mistake:
     return Mistake(PREFIX + str(setting).upper(), place, message)
 
 
+# Names of the interface that nothing acts on yet: better said than believed.
+_IDLE = (
+    "SMTP_URL",
+    "ALERT_EMAIL",
+    "ALERT_WEBHOOK",
+    "HEARTBEAT_URL",
+    "ENCRYPTION_KEYS",
+    "ADMIN_PASSWORD_HASH",
+    "USERS",
+    "METRICS_TOKEN",
+    "RATE_LIMIT",
+)
+
+
+def _find_idle(sources: tuple[Mapping[str, str], ...]) -> Iterator[Mistake]:
+    for name in _IDLE:
+        if any(source.get(PREFIX + name) or source.get(f"{PREFIX}{name}_FILE") for source in sources):
+            yield Mistake(PREFIX + name, "", "has no effect in this version")
+
+
 def _find_typos(sources: tuple[Mapping[str, str], ...]) -> Iterator[Mistake]:
     known = {name.removeprefix(PREFIX) for name in NAMES}
     for name in sorted({name for source in sources for name in source if name.startswith(PREFIX)}):
         word = name.removeprefix(PREFIX).removesuffix("_FILE")
-        if word not in known and (near := get_close_matches(word, sorted(known), n=1, cutoff=0.7)):
+        if (
+            word not in known
+            and word not in _IDLE
+            and (near := get_close_matches(word, sorted(known), n=1, cutoff=0.7))
+        ):
             yield Mistake(name, "", f"is no setting. Did you mean {PREFIX}{near[0]}?")
 
 

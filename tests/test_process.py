@@ -135,14 +135,17 @@ def test_an_operator_commands_a_running_server(tmp_path: Path, vitec: str) -> No
         discarded = run(tmp_path, "leads", "discard", first["reference"].lower(), "--reason", "a test")
         assert (discarded.returncode, discarded.stderr) == (0, "")
         released = run(tmp_path, "leads", "release", second["id"])
-        assert (released.returncode, released.stderr) == (0, "")
-        gateway.await_log("lead_held")
-        assert [lead["status"] for lead in list_leads(tmp_path)] == ["held", "discarded"]
-        story = json.loads(run(tmp_path, "leads", "show", second["id"], "--json").stdout)
-        assert story["reason"] == "the form is in test mode: nothing is sent to Vitec"
+        assert released.returncode == 1
+        assert released.stderr.startswith("form kontakt is in test mode: nothing of it is sent")
+        assert [lead["status"] for lead in list_leads(tmp_path)] == ["quarantined", "discarded"]
+        write_forms(tmp_path, FORMS)
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.await_log("forms_reloaded")
+        assert run(tmp_path, "leads", "release", second["id"]).stdout == f"{second['id']} is released\n"
+        gateway.await_log("lead_delivered")
         mode = stat.S_IMODE((tmp_path / "data" / "leadgate.db.sock").stat().st_mode)
         assert mode == 0o600
-    assert state(vitec)["calls"] == []
+    assert len(state(vitec)["leads"]) == 1
 
 
 def refuse(folder: Path, *arguments: str, prefix: Sequence[str] = (), **names: str) -> str:

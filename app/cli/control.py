@@ -60,7 +60,8 @@ def _act(connection: Connection, *, command: Command, now: datetime) -> Any:
         case "retry":
             retry_lead(connection, lead_id, now=now, actor=actor)
         case "release":
-            release_lead(connection, lead_id, now=now, actor=actor)
+            testing = str(command.get("testing", "")).split(",")
+            release_lead(connection, lead_id, testing=testing, now=now, actor=actor)
         case _:
             discard_lead(connection, lead_id, reason=str(command["reason"]), now=now, actor=actor)
     return lead_id

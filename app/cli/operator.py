@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import reports
+from app.cli.configuration import read_configuration
 from app.cli.control import command_store
-from app.errors import OperatorError
+from app.errors import ConfigurationError, OperatorError
+from app.forms.model import Mode
 from app.lead import LeadState
 from app.settings import read_settings
 from app.store.migrate import newest_revision
@@ -64,7 +66,16 @@ def retry(lead: Names) -> None:
 @leads.command()
 def release(lead: Names) -> None:
     """Deliver quarantined leads after all."""
-    _act_on(lead, "release", "is released")
+    _act_on(lead, "release", "is released", testing=",".join(_list_testing()))
+
+
+def _list_testing() -> list[str]:
+    """The forms in test mode. A file in disorder is no reason to keep a lead: delivery looks at the mode again."""
+    try:
+        forms = read_configuration().forms.forms
+    except ConfigurationError:
+        return []
+    return [name for name, form in forms.items() if form.mode is Mode.TEST]
 
 
 @leads.command()
@@ -111,7 +122,7 @@ def list_gates(context: typer.Context, *, as_json: AsJson = False) -> None:
 def probe() -> None:
     """Let one lead try each closed gate now."""
     count = command_store(reports.require_store(read_settings()), {"do": "probe_gates"})
-    print(f"{count} gate{'s' * (count != 1)} will be probed")
+    print(f"{count} gate{'s' * (count != 1)} will be probed" if count else "no gate is closed")
 
 
 @db.command()

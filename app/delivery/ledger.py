@@ -88,7 +88,9 @@ class Ledger:
         if not took_effect:
             _log.warning("lease_lost", lead=claim.lead_id, fence=claim.fence)
         elif isinstance(decision, Hold):
-            _log.error("lead_held", lead=claim.lead_id, form=claim.form)
+            # Up to the colon the words are ours; after it they may be Vitec's.
+            why = decision.reason.partition(":")[0]
+            _log.error("lead_held", lead=claim.lead_id, form=claim.form, why=why)
         elif isinstance(decision, Delivered | Adopted):
             _log.info("lead_delivered", lead=claim.lead_id, form=claim.form)
 

@@ -129,7 +129,7 @@ KeyHash = Annotated[
     str,
     _matching(
         r"(?:sha256:)?[0-9a-fA-F]{64}|\$argon2\S+",
-        "is no hash; write the SHA-256 of the key in 64 hexadecimal digits, or what leadgate hash-password prints",
+        "is no hash; write the SHA-256 of the key in 64 hexadecimal digits",
     ),
     AfterValidator(lambda value: value if value[0] == "$" else value.removeprefix("sha256:").lower()),
 ]

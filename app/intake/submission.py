@@ -18,6 +18,9 @@ from app.intake.refusal import Problem, describe_problems
 from app.intake.text import clean_line, mask_identity_numbers
 from app.lead import Enquiry, Note
 
+TYPO_LIKELY = "email_typo_likely"
+"""A note whose detail is the domain that was probably meant."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
@@ -171,4 +174,4 @@ def _note_changes(checked: _Checked, form: Form, *, masked: bool) -> Iterator[No
         if field.type is FieldType.HIDDEN and len(values.get(field.name, "")) > field.max_length:
             yield Note(code="hidden_field_cut", detail=field.name)
     if meant := suggest_email(values.get("email", "")):
-        yield Note(code="email_typo_likely", detail=meant.rpartition("@")[2])
+        yield Note(code=TYPO_LIKELY, detail=meant.rpartition("@")[2])

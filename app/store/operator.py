@@ -1,5 +1,6 @@
 """What a person decides about a lead. Each function is one transaction's part, and leaves an event."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -46,8 +47,15 @@ def _forget_payload(connection: Connection, lead_id: str) -> dict[str, int | Non
     return {"payload_version": None, "contact_id": None, **again}
 
 
-def release_lead(connection: Connection, lead_id: str, *, now: datetime, actor: str) -> None:
-    """A quarantined lead is none of a robot's: it becomes pending."""
+def release_lead(
+    connection: Connection, lead_id: str, *, testing: Collection[str] = (), now: datetime, actor: str
+) -> None:
+    """A quarantined lead is to be delivered after all: it becomes pending. Not while its form is `testing`."""
+    form = connection.execute(select(outbox.c.form).where(outbox.c.lead_id == lead_id)).scalar()
+    if form in testing:
+        raise OperatorError(
+            f"form {form} is in test mode: nothing of it is sent; make it live, reload, and try again"
+        )
     _require(connection, lead_id, now=now, states={LeadState.QUARANTINED}, verb="released")
     connection.execute(
         update(outbox)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -29,8 +30,12 @@ _LOOK_AGAIN = timedelta(milliseconds=250)
 _PROOF_WITHIN = 2.0
 
 
-def _leave_mark(connection: Connection) -> None:
-    mark = {"value": uuid4().hex}
+# More than any lead takes up with its indexes: what a nearly full quota has no room for.
+_LARGE = 256 * 1024
+
+
+def _leave_mark(connection: Connection, *, size: int) -> None:
+    mark = {"value": uuid4().hex.ljust(size, "0")}
     if connection.execute(update(meta).where(meta.c.name == "proof").values(mark)).rowcount == 0:
         connection.execute(insert(meta).values(name="proof", **mark))
 
@@ -138,9 +143,14 @@ class Store:
         if not self._database.has_room():
             raise StoreUnavailable("the disk is nearly full")
         try:
-            await asyncio.wait_for(self.write(_leave_mark), _PROOF_WITHIN)
+            # After a failure a small row proves little: it may fit where a lead does not.
+            failed = self.writer.failed
+            size = _LARGE if failed else 0
+            await asyncio.wait_for(self.write(partial(_leave_mark, size=size)), _PROOF_WITHIN)
         except TimeoutError:
             raise StoreUnavailable("a write takes too long") from None
+        if failed:
+            self.writer.failed = False
 
     def when_accepted(self, notify: Callable[[], None]) -> None:
         """Calls back in this event loop after each new lead, so that nobody need wait for a poll."""

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import StoreUnavailable
+from app.failpoints import reach
 from app.identity import IdentitySource
 from app.log import get_logger
 from app.store.acceptance import accept_all
@@ -68,6 +69,8 @@ class Writer:
         self._has_room = has_room
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
+        self.failed = False
+        """Whether a commit has failed since somebody last proved that a large one does not."""
         self._thread = threading.Thread(target=self._work, name="leadgate-writer", daemon=True)
         self._thread.start()
 
@@ -127,14 +130,18 @@ class Writer:
     def _try(self, batch: list[_Job], *, last: bool = False) -> list[_Outcome]:
         try:
             with self._engine.begin() as connection:
-                return self._run(connection, batch)
+                outcomes = self._run(connection, batch)
+                reach("before_commit")
+            reach("after_commit")
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be told that it was kept
             if is_conflict(error) and not last:
                 raise _Conflict from None
             cause = describe(error)
             _log.error("commit_failed", cause=cause, jobs=len(batch))
+            self.failed = True
             self._engine.dispose()  # a connection that failed once is not asked again
             return [(job, _Failure(StoreUnavailable(cause))) for job in batch]
+        return outcomes
 
     def _run(self, connection: Connection, batch: list[_Job]) -> list[_Outcome]:
         news = [(job, job.run) for job in batch if isinstance(job.run, NewLead)]

@@ -99,7 +99,7 @@ def _describe_field(field: Field) -> Schema:
         shape["maxLength"] = field.max_length
     elif field.type is FieldType.CHECKBOX and field.required:
         shape["const"] = True
-    shape["title"] = field.label.get("en") or next(iter(field.label.values()))
+    shape["title"] = next(iter(field.label.values()))
     shape["x-label"] = dict(field.label)
     shape["x-type"] = field.type.value
     if field.help:

@@ -9,15 +9,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from app.errors import FieldError, StoreUnavailable, SubmissionRefused
-from app.forms.model import Form
+from app.forms.model import FieldType, Form
 from app.i18n import choose_language, describe_suggestion, get_translations
 from app.identity import write_reference
 from app.intake.accept import Key
 from app.intake.attribution import LANDING_REFERRER
 from app.intake.html_form import Unfolded, unfold
 from app.intake.people import suggest_email
-from app.intake.submission import check_submission
-from app.lead import Note
+from app.intake.submission import TYPO_LIKELY, check_submission
+from app.lead import Lead, Note
 from app.store.leads import load_lead
 from app.store.words import Acceptance
 from app.web.api import LEAD_ID
@@ -166,13 +166,26 @@ class Pages:
             form.languages, request.query_params.get("lang"), lead.language, accept_language=None
         )
         content = self.reception.renderer.render_thanks(
-            form, language=language, reference=write_reference(lead.reference), framed=is_framed(request)
+            form,
+            language=language,
+            reference=write_reference(lead.reference),
+            again=_find_context(form, lead),
+            meant=next((note.detail for note in lead.notes if note.code == TYPO_LIKELY), None),
+            framed=is_framed(request),
         )
         return Response(content, headers=page_headers(form), media_type="text/html")
 
     async def show_theme(self, request: Request) -> Response:
         form = self.reception.require_form(request)
         return Response(render_theme(form), headers={"Cache-Control": _A_DAY}, media_type="text/css")
+
+
+def _find_context(form: Form, lead: Lead) -> dict[str, str]:
+    """Where a lead came from and which home it was about, and nothing of the person: for the next one."""
+    hidden = {field.name for field in form.fields if field.type is FieldType.HIDDEN}
+    context = {answer.name: answer.value for answer in lead.answers if answer.name in hidden}
+    context |= {tag.name: tag.value for tag in lead.marketing.utm_tags}
+    return context | ({"pageUrl": lead.page_url} if lead.page_url else {})
 
 
 def _hint(values: Mapping[str, str], language: str) -> dict[str, str]:

@@ -72,8 +72,21 @@ class Renderer:
             and describe_problem(problem_status, translations=get_translations(language)),
         )
 
-    def render_thanks(self, form: Form, *, language: str, reference: str, framed: bool = False) -> bytes:
-        """What a visitor sees once a lead is kept. `reference` as it is written, in groups."""
+    def render_thanks(
+        self,
+        form: Form,
+        *,
+        language: str,
+        reference: str,
+        again: Mapping[str, str] = _NOTHING,
+        meant: str | None = None,
+        framed: bool = False,
+    ) -> bytes:
+        """What a visitor sees once a lead is kept. `reference` as it is written, in groups.
+
+        `again` is what the page for another lead is opened with; `meant` the domain of an e-mail address that
+        looks mistyped.
+        """
         heading, text = _head(form.thanks[language])
         return self._render(
             "thanks.html",
@@ -81,6 +94,8 @@ class Renderer:
             language=language,
             framed=framed,
             reference=reference,
+            again={**again, "lang": language},
+            meant=meant,
             heading=heading,
             text=text,
         )
