@@ -107,6 +107,8 @@ class Run:
     kills: int = 0
     stops: int = 0
     stopping: bool = False
+    peaceful: bool = True
+    """Until the first lead has arrived nobody kills: what proves the read path must not be in doubt itself."""
     ports: tuple[int, int] = (0, 0)
     gateway: asyncio.subprocess.Process | None = None
 
@@ -135,6 +137,7 @@ async def run_scenario(scenario: Scenario, *, seed: int, leads: int, per_second:
                 await _await(client, f"{run.gateway_url}/readyz")
                 if scenario.proven:
                     await _deliver_in_peace(run, client)
+                await _arm(run, client)
                 await _set_faults(run, client)
                 await _feed(run, client, per_second=per_second)
                 await _come_to_rest(run, client)
@@ -161,7 +164,7 @@ def _environment(run: Run, *, life: int) -> dict[str, str]:
         for action, odds in (("kill", run.scenario.kill), ("stop", run.scenario.stop))
         # A lead's way has a commit or two at each of the other places.
         for odds in [odds / 4 if "commit" in name else odds]
-        if odds
+        if odds and not run.peaceful
     )
     return os.environ | {
         "LEADGATE_ENV_FILE": os.devnull,
@@ -239,6 +242,15 @@ async def _deliver_in_peace(run: Run, client: httpx.AsyncClient) -> None:
     async with asyncio.timeout(_READY_WITHIN):
         while not any("first" in str(lead) for lead in (await _truth(run, client))["leads"]):
             await asyncio.sleep(0.1)
+
+
+async def _arm(run: Run, client: httpx.AsyncClient) -> None:
+    """The same gateway once more, with its failpoints."""
+    run.peaceful = False
+    assert run.gateway is not None
+    run.gateway.terminate()
+    await run.gateway.wait()
+    await _await(client, f"{run.gateway_url}/readyz")
 
 
 async def _set_faults(run: Run, client: httpx.AsyncClient) -> None:
