@@ -12,4 +12,3 @@ def _locate(name: str) -> Path:
 
 TEMPLATES = _locate("templates")
 STATIC = _locate("static")
-LOCALE = _PACKAGE / "locale"
