@@ -5,8 +5,8 @@ WORKDIR /src
 COPY requirements/run.lock requirements/build.lock requirements/
 RUN python -m venv /opt/leadgate \
  && python -m venv /opt/build \
- && /opt/leadgate/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements/run.lock \
- && /opt/build/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements/build.lock
+ && /opt/leadgate/bin/pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: -r requirements/run.lock \
+ && /opt/build/bin/pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: -r requirements/build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY templates templates

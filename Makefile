@@ -14,13 +14,14 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Leadgate needs Python 3.11 or newer; try make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 
+# A lock file is complete: without --no-deps, pip asks the registry for newer versions of extras and then refuses them.
 $(VENV)/.run: requirements/run.lock requirements/build.lock pyproject.toml | $(BIN)/python
-	$(PIP) install --require-hashes --only-binary :all: -r requirements/run.lock -r requirements/build.lock
+	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements/run.lock -r requirements/build.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
-	$(PIP) install --require-hashes --only-binary :all: -r requirements/dev.lock
+	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements/dev.lock
 	@touch $@
 
 install: $(VENV)/.run
