@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.errors import FieldError
-from app.forms.model import FieldType, Form, Mode, Theme
+from app.forms.model import HONEYPOT, FieldType, Form, Mode, Theme
 from app.i18n import describe_problem, get_translations, name_language
 from app.resources import STATIC, TEMPLATES
 from app.web.controls import Entry, arrange, arrange_consents
@@ -67,6 +67,7 @@ class Renderer:
             hidden={**carried, **own},
             notice=notice,
             policy_url=policy_url,
+            honeypot=HONEYPOT,
             linked=any(address for _, address, _ in notice),
             problem=problem_status
             and describe_problem(problem_status, translations=get_translations(language)),
