@@ -179,6 +179,7 @@ def _environment(run: Run, *, life: int) -> dict[str, str]:
         "LEADGATE_RETRY_SCHEDULE": "200ms,500ms,1s",
         "LEADGATE_RECONCILE_SETTLE": f"{SETTLE}s",
         "LEADGATE_LOG_FORMAT": "json",
+        "LEADGATE_RATE_LIMIT": "off",
         "LEADGATE_FAILPOINTS": points,
         "LEADGATE_FAILPOINTS_SEED": f"{run.seed}.{life}",
         "LEADGATE_PROOF_MUTANT": run.scenario.mutant,
