@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from app.errors import StoreError
 from app.store.clock import Clock
+from app.store.highwater import has_new_timeline
 from app.store.listener import Listener
 from app.store.migrate import upgrade
 from app.store.turns import number_of
@@ -148,6 +149,15 @@ class PostgresqlDatabase:
     def has_room(self) -> bool:
         """Its own disk is its operator's care: it says so itself when it is full."""
         return True
+
+    def give_up_ballast(self) -> bool:
+        return False
+
+    def note_attempt(self, attempt_id: int) -> None:
+        """The server itself tells when it has stepped back."""
+
+    def steps_back(self, connection: Connection) -> bool:
+        return has_new_timeline(connection)
 
     def now(self) -> datetime:
         return self._clock.now()

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.errors import FieldError, StoreUnavailable, SubmissionRefused
@@ -26,11 +26,13 @@ from app.store.leads import load_lead
 from app.store.words import Acceptance
 from app.web.api import LEAD_ID
 from app.web.bodies import read_form
+from app.web.preferences import asks_for_json
 from app.web.problems import RETRY_AFTER, Refused, retry_after
 from app.web.reception import Reception, host_of
 from app.web.refusals import is_framed
 from app.web.routing import make_route
-from app.web.security import page_headers
+from app.web.script import describe_acceptance
+from app.web.security import NO_STORE, page_headers
 from app.web.theme import render_theme
 from app.web.tokens import PageToken
 
@@ -78,6 +80,10 @@ class Pages:
         sent = unfold(await read_form(request), self.reception.define(form))
         request.state.language = sent.typed.get("language")
         token = self.reception.signer.read(sent.token, form)
+        if asks_for_json(request.headers.get("accept", "")):
+            accepted = await self._accept(request, form, sent, token=token)
+            thanks = _locate_thanks(form, accepted)
+            return JSONResponse(describe_acceptance(accepted, form, thanks=thanks), headers=NO_STORE)
         try:
             accepted = await self._accept(request, form, sent, token=token)
         except SubmissionRefused as refused:
@@ -88,7 +94,7 @@ class Pages:
             )
         except StoreUnavailable:
             return self._page_again(request, form, sent, token=token, status=503, headers=RETRY_AFTER)
-        return RedirectResponse(form.redirect_url or f"/f/{form.name}/thanks/{accepted.lead_id}", 303)
+        return RedirectResponse(form.redirect_url or _locate_thanks(form, accepted), 303)
 
     async def _accept(
         self, request: Request, form: Form, sent: Unfolded, *, token: PageToken | None
@@ -121,6 +127,8 @@ class Pages:
                 caller=reception.identify(request, form),
                 page=self._read_signs(request, sent, token, now=now),
                 proof=sent.proof,
+                # Only the page's own script asks for JSON; without it nobody is there to do the work.
+                can_work=asks_for_json(request.headers.get("accept", "")),
             ),
             now=now,
             key=key,
@@ -211,6 +219,10 @@ class Pages:
     async def show_theme(self, request: Request) -> Response:
         form = self.reception.require_form(request)
         return Response(render_theme(form), headers={"Cache-Control": _A_DAY}, media_type="text/css")
+
+
+def _locate_thanks(form: Form, accepted: Acceptance) -> str:
+    return f"/f/{form.name}/thanks/{accepted.lead_id}"
 
 
 def _find_context(form: Form, lead: Lead) -> dict[str, str]:
