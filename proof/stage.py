@@ -98,7 +98,6 @@ def _write_names(folder: Path, *, database: str, sandbox: str) -> dict[str, str]
         "LEADGATE_RECONCILE_SETTLE": f"{SETTLE}s",
         "LEADGATE_RATE_LIMIT": "off",
         "LEADGATE_LOG_FORMAT": "json",
-        "LEADGATE_RATE_LIMIT": "off",
     }
 
 
