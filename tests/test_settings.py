@@ -251,8 +251,7 @@ def test_a_name_with_a_slip_of_the_pen_is_a_warning(nowhere: Path) -> None:
 
 def test_names_that_nothing_acts_on_yet_are_told(nowhere: Path) -> None:
     later = (
-        "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL ADMIN_PASSWORD_HASH USERS "
-        "METRICS_TOKEN RATE_LIMIT"
+        "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL ADMIN_PASSWORD_HASH USERS METRICS_TOKEN RATE_LIMIT"
     )
     environment = read({f"LEADGATE_{name}": "x" for name in later.split()}, nowhere)
     assert environment.mistakes == []
