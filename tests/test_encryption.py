@@ -229,11 +229,8 @@ async def test_a_damaged_text_is_told_from_a_lead(place: Path | str) -> None:
     store = open_store(place, NEW)
     try:
         lead_id = await fill(store)
-        await store.write(
-            lambda write: (
-                write.execute(text("UPDATE leads SET body = substr(body, 1, length(body) - 8)")) and None
-            )
-        )
+        cut = "UPDATE leads SET body = substr(body, 1, length(body) - 8)"
+        await store.write(lambda write: write.execute(text(cut)).rowcount)
         with pytest.raises(KeyMissing, match="or it was damaged"):
             await store.read(partial(load_lead, lead_id=lead_id))
     finally:

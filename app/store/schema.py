@@ -114,7 +114,6 @@ outbox = Table(
     Column("resolved_anew", Integer, nullable=False, server_default="0"),
     Column("fallen_back", Integer, nullable=False, server_default="0"),
     Column("possible_duplicate", Integer, nullable=False, server_default="0"),
-    Column("named_at", Instant),  # when a digest told somebody of a quarantined lead
     Column("purged_at", Instant),  # since when nothing of the person is left: what stands here is the receipt
     CheckConstraint(_one_of("state", *LeadState), name="state_known"),
     CheckConstraint(

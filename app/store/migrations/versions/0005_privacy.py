@@ -1,4 +1,4 @@
-"""When a digest named a suspect lead, and when nothing but a lead's receipt was left"""
+"""Since when nothing but a lead's receipt is left"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,7 +14,6 @@ _KEPT = sa.text("purged_at IS NULL AND state IN ('delivered', 'discarded', 'quar
 
 
 def upgrade() -> None:
-    op.add_column("outbox", sa.Column("named_at", Instant(), nullable=True))
     op.add_column("outbox", sa.Column("purged_at", Instant(), nullable=True))
     op.create_index(
         "ix_outbox_kept",
@@ -28,4 +27,3 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_outbox_kept", table_name="outbox")
     op.drop_column("outbox", "purged_at")
-    op.drop_column("outbox", "named_at")
