@@ -35,9 +35,11 @@ _Outcome = tuple["_Job", Any]
 
 @dataclass(slots=True)
 class _Job:
-    run: Callable[[Connection], Any] | NewLead
+    run: Callable[[Any], Any] | NewLead
     answer: "asyncio.Future[Any]"
     loop: asyncio.AbstractEventLoop
+    apart: bool = False
+    """Whether it takes the engine and is run in no transaction, rather than a connection in the batch's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,16 @@ class Writer:
         result: T = await self._submit(job)
         return result
 
-    async def _submit(self, run: Callable[[Connection], Any] | NewLead) -> Any:
+    async def run_apart(self, job: Callable[[Engine], T]) -> T:
+        """The job's result; it runs between two transactions. Raises what it raised, or StoreUnavailable."""
+        result: T = await self._submit(job, apart=True)
+        return result
+
+    async def _submit(self, run: Callable[[Any], Any] | NewLead, *, apart: bool = False) -> Any:
         if self._closed:
             raise StoreUnavailable("the store is closing")
         loop = asyncio.get_running_loop()
-        job = _Job(run, loop.create_future(), loop)
+        job = _Job(run, loop.create_future(), loop, apart)
         self._jobs.put(job)
         # A sender who hangs up abandons the answer alone: the job goes on with the others of its batch.
         return await job.answer
@@ -110,8 +117,9 @@ class Writer:
         closing = False
         while not closing:
             batch, closing = self._gather()
-            if batch:
-                _tell(self._commit(batch))
+            if together := [job for job in batch if not job.apart]:
+                _tell(self._commit(together))
+            _tell([(job, self._run_apart(job.run)) for job in batch if job.apart])
 
     def _gather(self) -> tuple[list[_Job], bool]:
         job = self._jobs.get()
@@ -150,6 +158,13 @@ class Writer:
             self._engine.dispose()  # a connection that failed once is not asked again
             return [(job, _Failure(StoreUnavailable(cause))) for job in batch]
         return outcomes
+
+    def _run_apart(self, run: Any) -> Any:
+        try:
+            return run(self._engine)
+        except Exception as error:  # noqa: BLE001 - the thread goes on whatever it was
+            self._engine.dispose()
+            return _Failure(StoreUnavailable(describe(error)))
 
     def _run(self, connection: Connection, batch: list[_Job]) -> list[_Outcome]:
         news = [(job, job.run) for job in batch if isinstance(job.run, NewLead)]
