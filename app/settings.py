@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     reconcile_settle: Duration = timedelta(minutes=15)
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
     secret_key: SecretStr | None = None
+    metrics_token: SecretStr | None = None
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = ()
     log_format: Literal["json", "console"] | None = None
     files: Mapping[str, Path] = Field(default_factory=dict)
@@ -277,7 +278,6 @@ _IDLE = (
     "ENCRYPTION_KEYS",
     "ADMIN_PASSWORD_HASH",
     "USERS",
-    "METRICS_TOKEN",
     "RATE_LIMIT",
 )
 

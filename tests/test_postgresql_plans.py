@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, event, text
 
 from app.identity import IdentitySource
 from app.store.acceptance import accept_all
+from app.store.standing import load_standing
 from tests.databases import open_postgresql, opened
 from tests.postgresql import Server
 from tests.stores import claim, new_lead
@@ -75,6 +76,15 @@ def test_accepting_looks_up_keys_and_people_by_index(full: Engine) -> None:
     news = [new_lead(idempotency_key=f"k{number}", phone_key=f"p{number}") for number in range(40)]
     plan = explain(full, lambda connection: accept_all(connection, news, IdentitySource()))
     assert "Seq Scan on leads" not in plan
+    assert "Seq Scan on outbox" not in plan
+
+
+def test_a_scrape_walks_what_is_undelivered_alone(full: Engine) -> None:
+    with full.begin() as connection:
+        connection.execute(text("ANALYZE"))
+    plan = explain(full, load_standing)
+    assert "ix_outbox_due on outbox" in plan
+    assert "ix_outbox_waiting_for_people on outbox" in plan
     assert "Seq Scan on outbox" not in plan
 
 

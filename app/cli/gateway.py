@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from app.cli.configuration import Configuration, reread_forms
 from app.cli.control import listening
@@ -16,9 +17,10 @@ from app.delivery.parcel import Terms
 from app.delivery.worker import Worker
 from app.errors import ConfigurationError
 from app.forms.live import LiveForms
+from app.forms.model import Password
 from app.intake.digests import Digests
 from app.log import get_logger
-from app.main import create_app
+from app.main import create_app, create_watch_app
 from app.settings import Settings
 from app.store.secret import load_or_make_secret
 from app.store.store import Store
@@ -41,8 +43,15 @@ class Gateway:
 
     def create_app(self) -> FastAPI:
         return create_app(
-            forms=self.forms, store=self.store, secret=self.secret, public_url=self.settings.public_url
+            forms=self.forms,
+            store=self.store,
+            secret=self.secret,
+            public_url=self.settings.public_url,
+            metrics_token=_find_token(self.settings),
         )
+
+    def create_watch_app(self) -> Starlette:
+        return create_watch_app(forms=self.forms, store=self.store, metrics_token=_find_token(self.settings))
 
     def make_worker(self, client: VitecClient) -> Worker:
         settings = self.settings
@@ -70,6 +79,14 @@ class Gateway:
                 _log.error("forms_not_reloaded", source=one.source, key=one.key, mistake=one.message)
             return
         _log.info("forms_reloaded", forms=sorted(self.forms.current.forms))
+
+
+def _find_token(settings: Settings) -> Password | None:
+    """What lets others than this machine read the metrics; from a file it is read at each use."""
+    if settings.metrics_token is None:
+        return None
+    file = settings.files.get("metrics_token")
+    return Password(file=file) if file else Password(value=settings.metrics_token.get_secret_value())
 
 
 @asynccontextmanager

@@ -13,6 +13,8 @@ from app.store.sqlite import SqliteDatabase
 
 
 class Database(Protocol):
+    kind: str
+    """`sqlite` or `postgresql`."""
     name: str
     """As the operator knows it, without a password."""
     patience: float | None
@@ -27,6 +29,9 @@ class Database(Protocol):
     def open_readers(self) -> Engine: ...
 
     def has_room(self) -> bool: ...
+
+    def count_free_bytes(self) -> int | None:
+        """Room left on its disk; None where that is another machine's."""
 
     def now(self) -> datetime:
         """By the clock that all who use this database go by; known once it is open."""

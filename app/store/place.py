@@ -37,4 +37,8 @@ def _unescape(text: str) -> str:
 
 
 def has_room(folder: Path, *, reserve: int) -> bool:
-    return shutil.disk_usage(folder).free >= reserve
+    return count_free_bytes(folder) >= reserve
+
+
+def count_free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free

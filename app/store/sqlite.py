@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from app.errors import StoreError, StoreOccupied
 from app.store.migrate import upgrade
 from app.store.outbox import clear_leases
-from app.store.place import RESERVE, has_room, refuse_network
+from app.store.place import RESERVE, count_free_bytes, has_room, refuse_network
 
 _BUSY_TIMEOUT_MS = 5000
 _READERS = 4
@@ -118,6 +118,7 @@ class FileLock:
 class SqliteDatabase:
     """The file, held by one process from `open` until its stack unwinds."""
 
+    kind = "sqlite"
     patience: float | None = None  # what the disk does not take within seconds, it refuses
 
     def __init__(self, path: Path, *, reserve: int = RESERVE) -> None:
@@ -144,6 +145,9 @@ class SqliteDatabase:
 
     def has_room(self) -> bool:
         return has_room(self.path.parent, reserve=self._reserve)
+
+    def count_free_bytes(self) -> int:
+        return count_free_bytes(self.path.parent)
 
     def now(self) -> datetime:
         return datetime.now(UTC)
