@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from app.cli.configuration import Configuration, reread_forms
 from app.cli.control import listening
 from app.delivery.assembly import make_worker
+from app.delivery.auditor import Auditor
 from app.delivery.parcel import Terms
 from app.delivery.worker import Worker
 from app.errors import ConfigurationError
@@ -117,6 +118,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
     settings = gateway.settings
     async with VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format) as client:
         worker = gateway.make_worker(client)
+        auditing = asyncio.create_task(Auditor(gateway.store, worker.courier.terms).run())
         running = asyncio.create_task(worker.run())
         running.add_done_callback(lambda _: stop.set())
         # Drains beside whatever else stops: together they have ten seconds.
@@ -125,6 +127,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
             yield
         finally:
             stop.set()
+            auditing.cancel()
             await draining
             await running
 

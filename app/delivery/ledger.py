@@ -97,7 +97,8 @@ class Ledger:
         elif isinstance(decision, Delivered | Adopted):
             _log.info("lead_delivered", lead=claim.lead_id, form=claim.form)
             tally.DELIVERED.add(claim.form, "created" if settlement.attempt else "found")
-            tally.TIME_TO_VITEC.add((self.now() - made_at(claim.lead_id)).total_seconds())
+            age = self.now() - made_at(claim.lead_id)
+            tally.TIME_TO_VITEC.add(max(0.0, age.total_seconds()))
 
     async def _record(self, claim: Claim, settlement: Settlement) -> bool:
         """What Vitec said is known here alone: a store that comes back within seconds still learns it.

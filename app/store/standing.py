@@ -6,11 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, literal_column, select
 
-from app.identity import made_at
 from app.lead import LeadState
 from app.store.circuits import Circuit, load_circuits
 from app.store.gates import list_gates
-from app.store.schema import IS_PENDING, IS_UNRESOLVED, attempts, outbox
+from app.store.schema import IS_PENDING, IS_UNRESOLVED, attempts, leads, outbox
 from app.store.words import Gate
 
 # As the partial index has it.
@@ -33,21 +32,27 @@ class Standing:
 
 
 def load_standing(connection: Connection) -> Standing:
-    leads: dict[tuple[LeadState, str], int] = {}
-    since: dict[LeadState, list[datetime]] = {}
+    counts: dict[tuple[LeadState, str], int] = {}
+    oldest: dict[LeadState, datetime] = {}
     pending = select(outbox.c.form, func.count(), func.min(outbox.c.lead_id)).where(IS_PENDING)
+    firsts = []
     for form, count, first in connection.execute(pending.group_by(outbox.c.form)):
-        leads[LeadState.PENDING, form] = count
-        since.setdefault(LeadState.PENDING, []).append(made_at(first))
+        counts[LeadState.PENDING, form] = count
+        firsts.append(first)
+    received = connection.execute(
+        select(func.min(leads.c.received_at)).where(leads.c.id.in_(firsts))
+    ).scalar()
+    if received is not None:
+        oldest[LeadState.PENDING] = received
     waiting = select(outbox.c.state, outbox.c.form, func.count(), func.min(outbox.c.state_at))
     grouped = waiting.where(_WAITS_FOR_PEOPLE).group_by(outbox.c.state, outbox.c.form)
     for state, form, count, first in connection.execute(grouped):
-        leads[LeadState(state), form] = count
-        since.setdefault(LeadState(state), []).append(first)
+        counts[LeadState(state), form] = count
+        oldest[LeadState(state)] = min(first, oldest.get(LeadState(state), first))
     unresolved = connection.execute(select(func.count()).select_from(attempts).where(IS_UNRESOLVED))
     return Standing(
-        leads=leads,
-        oldest={state: min(moments) for state, moments in since.items()},
+        leads=counts,
+        oldest=oldest,
         unresolved=unresolved.scalar_one(),
         gates=list_gates(connection),
         circuits=list(load_circuits(connection).values()),
