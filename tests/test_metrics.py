@@ -15,6 +15,7 @@ from tests.processes import ANNA, LOGIN_NAMES, NOWHERE, start, start_gateway, wr
 from tests.sandboxes import Running, run_sandbox
 from tests.scrapes import LOCAL, read_scrape, scrape
 from tests.stores import NOW
+from tests.test_invariants import PLANTS
 
 pytestmark = pytest.mark.anyio
 
@@ -251,6 +252,7 @@ BOUNDED: dict[str, Any] = {
         "unknown",
     },
     "reason": set(),
+    "invariant": {plant.__name__ for plant in PLANTS},
     "database": {"sqlite", "postgresql"},
     "le": None,  # this code's own bounds
     "version": None,
