@@ -51,6 +51,7 @@ def create_app(*, forms: LiveForms, store: Store, secret: bytes, public_url: str
         Mount("/static", CachedFiles(directory=STATIC)),
     ]
     app.openapi = lambda: describe_api(forms.current, public_url=public_url)  # type: ignore[method-assign]
-    app.add_middleware(Boundary, answer_defect=refusals.answer_defect)
+    secure = (public_url or "").startswith("https://")
+    app.add_middleware(Boundary, answer_defect=refusals.answer_defect, secure=secure)
     app.add_middleware(CrossOrigin, describe=reception.cors_headers)
     return app
