@@ -196,9 +196,7 @@ def read_environment(process: Mapping[str, str] = os.environ, *, dotenv: Path = 
                 found.mistakes.append(Mistake(name, "", f"is set beside {name}_FILE; keep one of the two"))
             elif path:
                 files[setting] = Path(path)
-                value = _read_value(
-                    f"{name}_FILE", files[setting], found.mistakes, secret=setting in SECRETS
-                )
+                value = _read_value(f"{name}_FILE", files[setting], found.mistakes, secret=setting in SECRETS)
             if value:
                 given[setting] = value
             if value or path:
@@ -206,7 +204,12 @@ def read_environment(process: Mapping[str, str] = os.environ, *, dotenv: Path = 
     found.mistakes += _check_login(sources)
     found.settings = _build(given, files, found.mistakes)
     found.mistakes += _check_secret(found.settings, given)
-    found.warnings += [*_look_at_dotenv(dotenv, sources[1]), *_find_idle(sources), *_find_typos(sources), *_look_at_times(found.settings)]
+    found.warnings += [
+        *_look_at_dotenv(dotenv, sources[1]),
+        *_find_idle(sources),
+        *_find_typos(sources),
+        *_look_at_times(found.settings),
+    ]
     return found
 
 

@@ -3,23 +3,29 @@
 import re
 import shlex
 import subprocess
+from base64 import b64encode
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.errors import StoreError
 from app.settings import NAMES, SECRETS, read_environment
 from app.store.secret import load_or_make_secret
-from tests.processes import LEADGATE, environment, run, write_forms
+from tests.processes import LEADGATE, Service, environment, run, start, start_gateway, write_forms
 
 LOGIN = {"LEADGATE_VITEC_USERNAME": "partner"}
 NOWHERE = Path("no .env")
 
 
 def test_what_opens_something_is_known_as_a_secret() -> None:
-    named = {name for name in NAMES if re.search("PASSWORD|SECRET|TOKEN|HASH|KEYS|WEBHOOK|SMTP_URL|DATABASE_URL", name)}
+    named = {
+        name
+        for name in NAMES
+        if re.search("PASSWORD|SECRET|TOKEN|HASH|KEYS|WEBHOOK|SMTP_URL|DATABASE_URL", name)
+    }
     assert {NAMES[name] for name in named} <= SECRETS
-    assert SECRETS >= {"vitec_password", "secret_key", "database_url"}
+    assert {"vitec_password", "secret_key", "database_url"} <= SECRETS
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604, 0o602, 0o666, 0o444])
@@ -103,3 +109,71 @@ def test_a_secret_on_a_mount_that_cannot_be_written_is_the_orchestrators_affair(
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+WRONG = "fel-gurksallad-ett"
+WORD = "gurksallad"
+
+
+def write_secret(path: Path, value: str) -> Path:
+    path.touch(0o600)
+    path.write_text(value + "\n", encoding="utf-8")
+    return path
+
+
+def read_proc(gateway: Service, name: str) -> bytes:
+    path = Path(f"/proc/{gateway.process.pid}/{name}")
+    return path.read_bytes() if path.exists() else b""
+
+
+def ask_everything(url: str) -> str:
+    """What the service shows to whoever asks, its measurements with it."""
+    paths = (
+        "/metrics",
+        "/openapi.json",
+        "/healthz",
+        "/readyz",
+        "/f/kontakt",
+        "/api/v1/forms/kontakt",
+        "/admin",
+    )
+    answers = [httpx.get(url + path) for path in paths]
+    return "".join(f"{answer.headers}{answer.text}" for answer in answers)
+
+
+def test_passwords_are_rotated_without_a_restart_and_seen_nowhere(tmp_path: Path) -> None:
+    """In no argument, environment, log, output, answer, measurement or file of the store's."""
+    password = write_secret(tmp_path / "password", WRONG)
+    key = write_secret(tmp_path / "key", "gurksallad-nyckel-" + "x" * 32)
+    names = {
+        "LEADGATE_VITEC_PASSWORD": "",
+        "LEADGATE_VITEC_PASSWORD_FILE": str(password),
+        "LEADGATE_SECRET_KEY_FILE": str(key),
+    }
+    with (
+        start(tmp_path, "sandbox", "--port", "0") as vitec,
+        start_gateway(tmp_path, vitec.url, **names) as gateway,
+    ):
+        lead = gateway.post().json()["reference"]
+        assert gateway.await_log("gate_closed")["status"] == 401
+        password.write_text("sandbox\n", encoding="utf-8")
+        shown = run(tmp_path, "leads", "show", lead, names=names)
+        listed = run(tmp_path, "gates", names=names)
+        assert gateway.post(wait=10, message="Efter bytet").json()["status"] == "delivered"
+        seen = [
+            gateway.said,
+            shown.stdout,
+            shown.stderr,
+            listed.stdout,
+            listed.stderr,
+            ask_everything(gateway.url),
+        ]
+        kernel = read_proc(gateway, "cmdline") + read_proc(gateway, "environ")
+        assert str(password).encode() in kernel or not kernel
+        assert gateway.end() == (0, "")
+        seen += gateway.log
+    files = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir() if path.is_file())
+    assert b"kontakt" in files
+    assert WORD not in "".join(seen)
+    assert WORD.encode() not in kernel + files
+    assert b64encode(f"leadgate:{WRONG}".encode()) not in kernel + files + "".join(seen).encode()
