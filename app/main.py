@@ -63,7 +63,8 @@ def create_app(
         Mount("/static", CachedFiles(directory=STATIC)),
     ]
     app.openapi = lambda: describe_api(forms.current, public_url=public_url)  # type: ignore[method-assign]
-    app.add_middleware(Boundary, answer_defect=refusals.answer_defect)
+    secure = (public_url or "").startswith("https://")
+    app.add_middleware(Boundary, answer_defect=refusals.answer_defect, secure=secure)
     app.add_middleware(CrossOrigin, describe=reception.cors_headers)
     return app
 

@@ -72,6 +72,7 @@ def test_every_name_is_read(nowhere: Path) -> None:
 def test_every_name_may_stand_in_a_file(tmp_path: Path, nowhere: Path, name: str) -> None:
     file = tmp_path / "value"
     file.write_text(GOOD[name] + "\n", encoding="utf-8")
+    file.chmod(0o640)
     others = {other: value for other, value in GOOD.items() if other != name}
     environment = read({**others, f"{name}_FILE": str(file)}, nowhere)
     assert not environment.mistakes

@@ -111,11 +111,11 @@ def _verify(connection: Any) -> None:
 
 
 def _hide_values(context: ExceptionContext) -> None:
-    """The server's details repeat the row that it refused; its first sentence does not."""
+    """The server's details repeat the row that it refused; its first sentence only quotes what it cannot read."""
     error = context.original_exception
     if not isinstance(error, psycopg.Error) or error.diag.message_primary is None:
         return
-    said = error.diag.message_primary
+    said = type(error).__name__ if isinstance(error, psycopg.DataError) else error.diag.message_primary
     error.args = (said,)
     if context.sqlalchemy_exception is not None:
         context.sqlalchemy_exception.args = (f"({type(error).__name__}) {said}",)
