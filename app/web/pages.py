@@ -125,7 +125,7 @@ class Pages:
             form,
             reception.forms.current,
             approach=Approach(
-                caller=reception.identify(request, form),
+                caller=await reception.identify(request, form),
                 page=self._read_signs(request, sent, token, now=now),
                 proof=sent.proof,
                 # Only the page's own script asks for JSON; without it nobody is there to do the work.
