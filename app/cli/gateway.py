@@ -53,6 +53,7 @@ class Gateway:
             secret=self.secret,
             public_url=self.settings.public_url,
             metrics_token=_find_token(self.settings),
+            rate_limit=self.settings.rate_limit,
         )
 
     def create_watch_app(self) -> Starlette:
