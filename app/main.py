@@ -37,8 +37,8 @@ def create_app(
     store: Store,
     secret: bytes,
     public_url: str | None = None,
-    metrics_token: Password | None = None,
     rate_limit: str = OFF,
+    metrics_token: Password | None = None,
 ) -> FastAPI:
     """The gateway as visitors and developers meet it. The store must be open before the first request."""
     acceptor = Acceptor(store, Digests(secret))
