@@ -14,11 +14,11 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 from sqlalchemy import Connection, select
 
@@ -111,14 +111,15 @@ def test_it_keeps_to_its_own_document(target: Target, mode: GenerationMode) -> N
     schema = schemathesis.openapi.from_url(f"{target.url}/openapi.json")
     asked = 0
     for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
         operation = found.ok()
 
         @quietly(max_examples=EXAMPLES)
         @given(operation.as_strategy(generation_mode=mode))
-        def ask(case: schemathesis.Case) -> None:
+        def ask(case: schemathesis.Case[Any]) -> None:
             nonlocal asked
             asked += 1
-            case.call_and_validate(checks=BY_DOCUMENT, timeout=30)  # type: ignore[arg-type]
+            case.call_and_validate(checks=BY_DOCUMENT, timeout=30)
 
         if mode is GenerationMode.POSITIVE or can_be_wrong(operation):
             ask()
@@ -274,7 +275,7 @@ def assert_harmless(page: str) -> None:
     assert "/script&gt;49" not in page  # nobody worked {{7*7}} out
 
 
-FREE = (
+FREE: tuple[str, ...] = (
     "message",
     "wishes",
     "city",
@@ -416,7 +417,7 @@ def test_ten_thousand_fields_are_too_many(target: Target) -> None:
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_nobody_sets_what_is_not_hers_to_set(target: Target) -> None:
     """Mass assignment: what a lead is made of beside its fields."""
-    inner = (
+    inner: tuple[str, ...] = (
         "id",
         "reference",
         "state",
