@@ -146,6 +146,7 @@ class Settings(BaseSettings):
     reconcile_settle: Duration = timedelta(minutes=15)
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
     secret_key: SecretStr | None = None
+    metrics_token: SecretStr | None = None
     encryption_keys: Annotated[tuple[FernetKey, ...], BeforeValidator(_split)] = ()
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = ()
     log_format: Literal["json", "console"] | None = None
@@ -316,7 +317,6 @@ _IDLE = (
     "HEARTBEAT_URL",
     "ADMIN_PASSWORD_HASH",
     "USERS",
-    "METRICS_TOKEN",
     "RATE_LIMIT",
 )
 

@@ -1,10 +1,8 @@
 """Vitec's client against servers that cannot prove who they are: neither password nor lead reaches them."""
 
-import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from app.vitec.exchange import make_tls, make_transport
 from tests.deliveries import open_rig
 from tests.sandboxes import Running, run_sandbox
 from tests.sinks import find_told, overhearing
-from tests.test_vitec_client import OK, Server, create, make_client, make_login, replying
+from tests.test_vitec_client import OK, create, make_client, make_login, replying, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -41,20 +39,6 @@ def make_server_tls(
     return context
 
 
-@asynccontextmanager
-async def serving_tls(tls: ssl.SSLContext) -> AsyncIterator[Server]:
-    server = Server(replying(OK))
-    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0, ssl=tls)
-    server.base_url = f"https://{HOST}:{listener.sockets[0].getsockname()[1]}"
-    try:
-        yield server
-    finally:
-        listener.close()
-        for task in server.tasks:
-            task.cancel()
-        await asyncio.gather(*server.tasks, return_exceptions=True)
-
-
 def make_trusting_client(authority: trustme.CA) -> VitecClient:
     """The program's own idea of TLS, with one root more."""
     tls = make_tls()
@@ -63,7 +47,10 @@ def make_trusting_client(authority: trustme.CA) -> VitecClient:
 
 
 async def test_a_server_with_a_good_certificate_is_sent_the_lead(authority: trustme.CA) -> None:
-    async with serving_tls(make_server_tls(authority)) as server, make_trusting_client(authority) as client:
+    async with (
+        serving(replying(OK), tls=make_server_tls(authority)) as server,
+        make_trusting_client(authority) as client,
+    ):
         answer = await create(client, make_login(server.base_url))
     assert answer.succeeded
     assert len(server.requests) == 1
@@ -71,7 +58,7 @@ async def test_a_server_with_a_good_certificate_is_sent_the_lead(authority: trus
 
 async def ask_a_stranger(client: VitecClient, tls: ssl.SSLContext) -> Answer:
     with overhearing() as heard:
-        async with serving_tls(tls) as server, client:
+        async with serving(replying(OK), tls=tls) as server, client:
             answer = await create(client, make_login(server.base_url))
     assert server.requests == []
     assert find_told(heard.getvalue()) == []
@@ -132,7 +119,10 @@ async def test_a_certificate_gone_bad_is_told_and_never_gone_around(
 ) -> None:
     tls = make_server_tls(authority, until=NOW - DAY)
     with overhearing() as heard:
-        async with serving_tls(tls) as server, open_rig(tmp_path, sandbox, base_url=server.base_url) as rig:
+        async with (
+            serving(replying(OK), tls=tls) as server,
+            open_rig(tmp_path, sandbox, base_url=server.base_url) as rig,
+        ):
             lead_id = await rig.submit()
             await rig.live(seconds=900)
             assert (await rig.status(lead_id)).state is LeadState.PENDING

@@ -129,6 +129,7 @@ def name_of(url: URL) -> str:
 class PostgresqlDatabase:
     """A database that any number of machines serve and deliver from."""
 
+    kind = "postgresql"
     patience: float | None = 2.5
 
     def __init__(self, address: str, *, clock: Clock | None = None, vault: Vault | None = None) -> None:
@@ -155,6 +156,9 @@ class PostgresqlDatabase:
     def has_room(self) -> bool:
         """Its own disk is its operator's care: it says so itself when it is full."""
         return True
+
+    def count_free_bytes(self) -> None:
+        return None
 
     def give_up_ballast(self) -> bool:
         return False
