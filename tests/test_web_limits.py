@@ -174,8 +174,8 @@ async def test_the_page_of_a_form_for_servers_stays_open(tmp_path: Path) -> None
         assert (await gateway.post(SERVER, headers=PORTAL, message="Hej")).status_code == 202
 
 
-def believe(trusted: str, client: str, forwarded: str) -> str:
-    """Whom a request is counted for, as `leadgate serve` with these trusted proxies sees it."""
+def believe(trusted: str, client: str, forwarded: str) -> tuple[str, str]:
+    """By which scheme, and from whom, a request comes, as `leadgate serve` with these trusted proxies sees it."""
     seen: dict[str, Any] = {}
 
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
@@ -185,10 +185,14 @@ def believe(trusted: str, client: str, forwarded: str) -> str:
     config = make_server(app, trusted_proxies=settings.trusted_proxies).config
     config.load()
     headers = [(b"x-forwarded-for", one.encode()) for one in forwarded.split("|")]
-    headers += [(b"x-real-ip", b"198.51.100.66"), (b"forwarded", b"for=198.51.100.66")]
+    headers += [
+        (b"x-forwarded-proto", b"https"),
+        (b"x-real-ip", b"198.51.100.66"),
+        (b"forwarded", b"for=198.51.100.66"),
+    ]
     scope = {"type": "http", "scheme": "http", "client": (client, 1), "headers": headers}
     asyncio.run(config.loaded_app(scope, None, None))
-    return str(seen["client"][0])
+    return seen["scheme"], seen["client"][0]
 
 
 VISITOR, EVIL = "203.0.113.9", "198.51.100.1"
@@ -215,7 +219,8 @@ VISITOR, EVIL = "203.0.113.9", "198.51.100.1"
 def test_who_sends_is_read_from_the_right_past_named_proxies_alone(
     trusted: str, client: str, forwarded: str, believed: str
 ) -> None:
-    assert believe(trusted, client, forwarded) == believed
+    scheme = "http" if believed == client else "https"
+    assert believe(trusted, client, forwarded) == (scheme, believed)
 
 
 def test_a_proxy_that_nobody_named_is_noticed_by_its_visitors() -> None:
