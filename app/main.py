@@ -13,6 +13,7 @@ from app.resources import STATIC
 from app.store.store import Store
 from app.web.api import Api
 from app.web.assets import CachedFiles
+from app.web.embed import Embed
 from app.web.health import Health
 from app.web.openapi import describe_api
 from app.web.pages import Pages
@@ -47,6 +48,7 @@ def create_app(*, forms: LiveForms, store: Store, secret: bytes, public_url: str
     app.router.routes += [
         *Api(reception).routes(),
         *Pages(reception).routes(),
+        *Embed(reception).routes(),
         *Health(store).routes(),
         Mount("/static", CachedFiles(directory=STATIC)),
     ]

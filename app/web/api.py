@@ -49,7 +49,13 @@ class Api:
         form = self.reception.require_form(request)
         self.reception.admit(request)
         accepted = await self._accept(request, form)
-        headers = {"Location": f"/api/v1/leads/{accepted.lead_id}"}
+        headers = {
+            "Location": f"/api/v1/leads/{accepted.lead_id}",
+            # Beside the body, whose keys are the same for everyone.
+            "Leadgate-Conversion": str(int(accepted.state.converts)),
+        }
+        if form.redirect_url:
+            headers["Leadgate-Redirect"] = form.redirect_url
         if accepted.replayed:
             headers["Idempotent-Replayed"] = "true"
         state = accepted.state

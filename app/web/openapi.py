@@ -91,6 +91,12 @@ def _post_lead(forms: Forms) -> dict[str, Any]:
                 "description": "Kept",
                 "headers": {
                     "Location": _header(TEXT),
+                    "Leadgate-Conversion": _header(
+                        {"enum": ["0", "1"], "description": "0 for what advertising should not count"}
+                    ),
+                    "Leadgate-Redirect": _header(
+                        {**TEXT, "description": "Where the form sends visitors afterwards"}
+                    ),
                     "Idempotent-Replayed": _header({"const": "true"}),
                     "Preference-Applied": _header(TEXT),
                 },
