@@ -3,6 +3,7 @@
 import io
 import os
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -103,6 +104,22 @@ def _check_database_url(value: str) -> str:
     return value
 
 
+def _check_fernet_key(key: SecretStr) -> SecretStr:
+    """What is wrong is not repeated. Told here, not by the library: it is imported where there is something to seal."""
+    try:
+        whole = len(urlsafe_b64decode(key.get_secret_value())) == 32
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError(
+            "is no Fernet key, which is 32 random bytes in URL-safe base64 (44 characters); make one with "
+            "`openssl rand -base64 32 | tr +/ -_`"
+        )
+    return key
+
+
+FernetKey = Annotated[SecretStr, AfterValidator(_check_fernet_key)]
+
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_duration)]
 
 
@@ -128,6 +145,7 @@ class Settings(BaseSettings):
     reconcile_settle: Duration = timedelta(minutes=15)
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
     secret_key: SecretStr | None = None
+    encryption_keys: Annotated[tuple[FernetKey, ...], BeforeValidator(_split)] = ()
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = ()
     log_format: Literal["json", "console"] | None = None
     files: Mapping[str, Path] = Field(default_factory=dict)
@@ -274,7 +292,6 @@ _IDLE = (
     "ALERT_EMAIL",
     "ALERT_WEBHOOK",
     "HEARTBEAT_URL",
-    "ENCRYPTION_KEYS",
     "ADMIN_PASSWORD_HASH",
     "USERS",
     "METRICS_TOKEN",

@@ -135,7 +135,7 @@
     };
     for (const type of ["input", "keydown", "pointerdown"]) addEventListener(type, wait);
     if (!form) return wait();
-    form.dataset.kiosk = seconds;
+    form.dataset.keep = "no"; // the page's own script keeps nothing either
     for (const one of [form, ...form.elements]) one.autocomplete = "off";
   }
 

@@ -7,6 +7,7 @@ import typer
 from app import __version__
 from app.cli import operator
 from app.cli.configuration import read_configuration
+from app.cli.reports import look_at_keys
 from app.errors import OperatorError
 from app.forms.findings import suggest
 from app.forms.model import Form, Forms
@@ -85,10 +86,11 @@ def sandbox(host: Host = "127.0.0.1", port: Port = 8001) -> None:
 def check() -> None:
     """Tell every mistake of the configuration, each with its file and key."""
     configuration = read_configuration()
-    for warning in configuration.warnings:
+    warnings = [*configuration.warnings, *look_at_keys(configuration.settings)]
+    for warning in warnings:
         print(f"warning: {warning}")
-    forms, warnings = len(configuration.forms.forms), len(configuration.warnings)
-    print(f"ok: {forms} form{'s' * (forms != 1)}, {warnings} warning{'s' * (warnings != 1)}")
+    forms, warned = len(configuration.forms.forms), len(warnings)
+    print(f"ok: {forms} form{'s' * (forms != 1)}, {warned} warning{'s' * (warned != 1)}")
 
 
 @app.command()
