@@ -393,13 +393,9 @@ def test_no_message_holds_what_a_visitor_typed_or_goes_to_anyone_else(stage: Sta
     page = stage.open(mount() + stage.script)
     form = framed(page)
     await_heard(page)
-    form.locator("html").evaluate(
-        "() => { window.posted = []; const post = parent.postMessage.bind(parent);"
-        " window.addEventListener('message', ({data}) => posted.push(data)) }"
-    )
     fill_in(form, "Sekretess")
     form.get_by_role("textbox", name="E-post").fill("anna@")
-    form.locator("button[type=submit]").click()
+    form.get_by_role("textbox", name="E-post").press("Enter")
     form.locator(".summary").wait_for()
     form.get_by_role("textbox", name="E-post").fill("anna@example.com")
     form.locator("button[type=submit]").click()
@@ -465,7 +461,6 @@ def test_events_and_callbacks_come_in_their_order(stage: Stage) -> None:
     await_told(page, "submit")
     assert page.evaluate("told.map(([name]) => name)") == [
         "ready",
-        "sending",
         "validation-failed",
         "started",
         "sending",
@@ -473,8 +468,6 @@ def test_events_and_callbacks_come_in_their_order(stage: Stage) -> None:
     ]
     assert page.evaluate("called.map(([name, id]) => name + ' ' + id)") == [
         "onFormReady kontakt",
-        "onBeforeFormSubmit kontakt",
-        "onFormSubmit kontakt",
         "onBeforeFormSubmit kontakt",
         "onFormSubmit kontakt",
         "onFormSubmitted kontakt",

@@ -1,8 +1,6 @@
 """The operator's commands: leads, gates and the database."""
 
-import getpass
 import json
-import os
 import sys
 from typing import Annotated, Any
 
@@ -10,7 +8,7 @@ import typer
 
 from app.cli import reports
 from app.cli.configuration import locate_store, read_configuration
-from app.cli.control import command_store
+from app.cli.control import command_store, name_actor
 from app.errors import ConfigurationError, OperatorError
 from app.forms.model import Mode
 from app.lead import LeadState
@@ -91,20 +89,13 @@ def _act_on(names: list[str], verb: str, done: str, **details: str) -> None:
     refused = 0
     for name in names:
         try:
-            command_store(database, {"do": verb, "lead": name, "actor": _name_actor(), **details})
+            command_store(database, {"do": verb, "lead": name, "actor": name_actor(), **details})
             print(f"{name} {done}")
         except OperatorError as error:
             print(error, file=sys.stderr)
             refused += 1
     if refused:
         raise typer.Exit(1)
-
-
-def _name_actor() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        return f"uid {os.getuid()}"
 
 
 @gates.callback()

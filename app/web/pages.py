@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from app import tally
 from app.errors import FieldError, StoreUnavailable, SubmissionRefused
 from app.forms.model import FieldType, Form
 from app.i18n import choose_language, describe_suggestion, get_translations
@@ -23,7 +24,7 @@ from app.store.words import Acceptance
 from app.web.api import LEAD_ID
 from app.web.bodies import read_form
 from app.web.preferences import asks_for_json
-from app.web.problems import RETRY_AFTER, Refused
+from app.web.problems import RETRY_AFTER, Problem, Refused
 from app.web.reception import Reception, host_of
 from app.web.refusals import is_framed
 from app.web.routing import make_route
@@ -123,6 +124,7 @@ class Pages:
         errors: tuple[FieldError, ...] = (),
     ) -> Response:
         """The page once more, with everything that was typed; a token that is too old is renewed."""
+        tally.REFUSED.add(Problem(status=status).name)
         fresh = token is not None and token.is_fresh(self.reception.now())
         return self._page(
             request,
