@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.errors import FieldError
 from app.forms.campaign import allowed_parameters
-from app.forms.model import FieldType, Form, Mode, Theme
+from app.forms.model import HONEYPOT, FieldType, Form, Mode, Theme
 from app.i18n import describe_problem, get_translations, name_language
 from app.resources import STATIC, TEMPLATES
 from app.web.controls import Entry, arrange, arrange_consents
@@ -70,6 +70,7 @@ class Renderer:
             hidden={**carried, **own},
             notice=notice,
             policy_url=policy_url,
+            honeypot=HONEYPOT,
             linked=any(address for _, address, _ in notice),
             words=write_words(language, either=any(row.either for row in rows)),
             problem=problem_status
