@@ -21,6 +21,7 @@ from app.resources import STATIC
 from app.store.store import Store
 from app.web.api import Api
 from app.web.assets import CachedFiles
+from app.web.embed import Embed
 from app.web.health import Health
 from app.web.metrics import Metrics
 from app.web.openapi import describe_api
@@ -66,6 +67,7 @@ def create_app(
     app.router.routes += [
         *Api(reception).routes(),
         *Pages(reception).routes(),
+        *Embed(reception).routes(),
         *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),
         Mount("/static", CachedFiles(directory=STATIC)),
     ]

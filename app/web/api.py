@@ -53,7 +53,13 @@ class Api:
         key = find_key(request.headers.get("authorization"), form, self.reception.forms.current.api_keys)
         caller = await self.reception.identify(request, form, key=key)
         accepted = await self._accept(request, form, caller)
-        headers = {"Location": f"/api/v1/leads/{accepted.lead_id}"}
+        headers = {
+            "Location": f"/api/v1/leads/{accepted.lead_id}",
+            # Beside the body, whose keys are the same for everyone.
+            "Leadgate-Conversion": str(int(accepted.state.converts)),
+        }
+        if form.redirect_url:
+            headers["Leadgate-Redirect"] = form.redirect_url
         if accepted.replayed:
             headers["Idempotent-Replayed"] = "true"
         state = accepted.state
