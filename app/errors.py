@@ -68,11 +68,14 @@ class FieldError:
     """Stable and machine-readable, such as `invalid_email`."""
     detail: str
     """A sentence for the visitor."""
+    path: tuple[str, ...] = ()
+    """Where in the body it is, when a name has a dot of its own; else the dots of `field` tell."""
 
     @property
     def pointer(self) -> str:
         """RFC 6901, as a URI fragment: `#/consents/newsletter`."""
-        return "#/" + quote(self.field.replace("~", "~0").replace("/", "~1").replace(".", "/"))
+        parts = self.path or self.field.split(".")
+        return "#/" + quote("/".join(part.replace("~", "~0").replace("/", "~1") for part in parts))
 
 
 class SubmissionRefused(LeadgateError):

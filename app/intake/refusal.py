@@ -14,7 +14,9 @@ class Problem:
 
     field: str
     code: str
-    limit: int | None = None
+    limit: float | None = None
+    path: tuple[str, ...] = ()
+    """See FieldError."""
 
 
 def describe_problems(problems: Sequence[Problem], form: Form, language: str) -> list[FieldError]:
@@ -25,6 +27,7 @@ def describe_problems(problems: Sequence[Problem], form: Form, language: str) ->
         FieldError(
             field=problem.field,
             code=problem.code,
+            path=problem.path,
             detail=describe_error(
                 problem.code,
                 translations=translations,
