@@ -18,6 +18,7 @@ from app.web.openapi import describe_api
 from app.web.pages import Pages
 from app.web.reception import Reception
 from app.web.refusals import Refusals
+from app.web.routing import COMPRESSED
 from app.web.security import Boundary, CrossOrigin
 from app.web.tokens import TokenSigner
 
@@ -48,7 +49,7 @@ def create_app(*, forms: LiveForms, store: Store, secret: bytes, public_url: str
         *Api(reception).routes(),
         *Pages(reception).routes(),
         *Health(store).routes(),
-        Mount("/static", CachedFiles(directory=STATIC)),
+        Mount("/static", CachedFiles(directory=STATIC), middleware=[COMPRESSED]),
     ]
     app.openapi = lambda: describe_api(forms.current, public_url=public_url)  # type: ignore[method-assign]
     app.add_middleware(Boundary, answer_defect=refusals.answer_defect)

@@ -26,6 +26,7 @@ ALWAYS = {
 CLOSED = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
 NO_STORE = {"cache-control": "no-store"}
 VARY = {"vary": "Origin"}
+GZIP = {"content-encoding": "gzip", "vary": "Accept-Encoding"}
 _PAGE = (
     "default-src 'none'; style-src 'self'{0}; script-src 'self'; img-src 'self' data:{1}; connect-src 'self'; "
     "form-action 'self'{2}; base-uri 'none'; frame-ancestors 'self'{3}"
@@ -53,14 +54,14 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
     ("GET", "/api/v1/forms/okand", 404, CLOSED | VARY | NO_STORE),
     ("GET", "/api/v1/leads/KEPT", 200, CLOSED | VARY | NO_STORE),
     ("GET", f"/api/v1/leads/{NOBODY}", 404, CLOSED | VARY | NO_STORE),
-    ("GET", "/f/kontakt", 200, KONTAKT),
-    ("POST", "/f/kontakt", 415, KONTAKT),
+    ("GET", "/f/kontakt", 200, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 415, KONTAKT | GZIP),
     ("PUT", "/f/kontakt", 405, KONTAKT),
     ("GET", "/f/kontakt/thanks/KEPT", 200, KONTAKT),
     ("GET", f"/f/kontakt/thanks/{NOBODY}", 404, KONTAKT),
-    ("GET", "/f/vardering", 200, VARDERING),
-    ("GET", "/f/objekt", 200, page()),
-    ("GET", "/f/okand", 404, page()),
+    ("GET", "/f/vardering", 200, VARDERING | GZIP),
+    ("GET", "/f/objekt", 200, page() | GZIP),
+    ("GET", "/f/okand", 404, page() | GZIP),
     ("GET", "/f/vardering/theme.css", 200, CLOSED | {"cache-control": "public, max-age=86400"}),
     ("GET", "/healthz", 200, CLOSED | NO_STORE),
     ("GET", "/readyz", 200, CLOSED | NO_STORE),
@@ -69,7 +70,9 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
         "GET",
         "/static/leadgate.css",
         200,
-        CLOSED | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
+        CLOSED
+        | GZIP
+        | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
     ),
     ("GET", "/static/okand.css", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("GET", "/", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
