@@ -519,7 +519,10 @@ def test_a_form_about_a_home_has_a_part_for_it() -> None:
     assert parts(home + person, ()) == []
     assert parts(home, ("streetAddress",)) == []
     short = open_form(make_form(home)).one("div", **{"class": "row short"})
-    assert [element["name"] for element in short.inside if "name" in element.attributes] == ["zipCode", "city"]
+    assert [element["name"] for element in short.inside if "name" in element.attributes] == [
+        "zipCode",
+        "city",
+    ]
 
 
 def test_a_theme_is_a_stylesheet_of_its_own() -> None:
