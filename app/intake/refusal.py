@@ -16,7 +16,7 @@ class Problem:
     code: str
     limit: float | None = None
     path: tuple[str, ...] = ()
-    """See FieldError."""
+    """The keys that lead to a field which only its sender knows: they may hold dots."""
 
 
 def describe_problems(problems: Sequence[Problem], form: Form, language: str) -> list[FieldError]:
@@ -27,13 +27,13 @@ def describe_problems(problems: Sequence[Problem], form: Form, language: str) ->
         FieldError(
             field=problem.field,
             code=problem.code,
-            path=problem.path,
             detail=describe_error(
                 problem.code,
                 translations=translations,
                 label=_find_label(problem.field, form, language),
                 limit=problem.limit,
             ),
+            path=problem.path,
         )
         for problem in sorted(problems, key=lambda problem: order.get(problem.field, len(order)))
     ]
