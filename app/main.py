@@ -80,12 +80,18 @@ def create_app(
 def create_watch_app(*, forms: LiveForms, store: Store, metrics_token: Password | None = None) -> Starlette:
     """What whoever watches a delivering process may ask it."""
     routes = list_watch_routes(forms=forms, store=store, metrics_token=metrics_token)
-    return Starlette(routes=routes, exception_handlers={StoreUnavailable: _answer_unavailable})
+    app = Starlette(routes=routes, exception_handlers={StoreUnavailable: _answer_unavailable})
+    app.add_middleware(Boundary, answer_defect=_answer_defect)
+    return app
 
 
 def list_watch_routes(*, forms: LiveForms, store: Store, metrics_token: Password | None) -> list[Route]:
     metrics = Metrics(store=store, forms=forms, now=store.now, token=metrics_token)
     return [*Health(store).routes(), *metrics.routes()]
+
+
+async def _answer_defect(_request: Request) -> Response:
+    return PlainTextResponse("defect\n", 500)
 
 
 async def _answer_unavailable(_request: Request, _error: Exception) -> Response:
