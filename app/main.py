@@ -9,6 +9,7 @@ from app.errors import LeadgateError
 from app.forms.live import LiveForms
 from app.intake.accept import Acceptor
 from app.intake.digests import Digests
+from app.links import LinkSigner
 from app.resources import STATIC
 from app.store.store import Store
 from app.web.api import Api
@@ -19,6 +20,7 @@ from app.web.pages import Pages
 from app.web.reception import Reception
 from app.web.refusals import Refusals
 from app.web.security import Boundary, CrossOrigin
+from app.web.settling import SettlePages
 from app.web.tokens import TokenSigner
 
 
@@ -47,6 +49,7 @@ def create_app(*, forms: LiveForms, store: Store, secret: bytes, public_url: str
     app.router.routes += [
         *Api(reception).routes(),
         *Pages(reception).routes(),
+        *SettlePages(reception, LinkSigner(secret)).routes(),
         *Health(store).routes(),
         Mount("/static", CachedFiles(directory=STATIC)),
     ]

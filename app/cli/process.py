@@ -13,6 +13,7 @@ import uvicorn
 
 from app.cli.configuration import Configuration
 from app.cli.gateway import delivering, open_gateway
+from app.cli.telling import telling
 from app.errors import LeadgateError
 from app.log import get_logger, report_loop_error
 from app.web.protocol import PunctualProtocol, raise_file_limit
@@ -145,7 +146,10 @@ async def serve(configuration: Configuration, *, host: str, port: int, deliver: 
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
         server = make_server(gateway.create_app(), trusted_proxies=configuration.settings.trusted_proxies)
         stop.add_callback(gateway.store.end_waiting)
-        async with delivering(gateway, stop=stop) if deliver else contextlib.nullcontext():
+        async with (
+            delivering(gateway, stop=stop) if deliver else contextlib.nullcontext() as worker,
+            telling(gateway, accepting=True, worker=worker),
+        ):
             await run_servers(
                 [(server, listener)],
                 stop=stop,
@@ -158,6 +162,9 @@ async def deliver(configuration: Configuration) -> None:
     stop = Stop()
     async with open_gateway(configuration) as gateway:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
-        async with delivering(gateway, stop=stop):
+        async with (
+            delivering(gateway, stop=stop) as worker,
+            telling(gateway, accepting=False, worker=worker),
+        ):
             print(f"Leadgate delivers from {gateway.store.name}", flush=True)
             await stop.wait()
