@@ -75,7 +75,7 @@ class Composer:
             case "receipt":
                 lead = cases[0].lead
                 form = self.forms.find(lead.form)
-                office = self.office.find_address(lead.form, lead.receiver)
+                office = self.office.find_office(lead.form, lead.receiver)
                 return write_receipt(lead, form, office=office) if form and form.receipt else None
         return self.office.write_lead(notice, cases[0])
 

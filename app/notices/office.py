@@ -49,9 +49,11 @@ class OfficeDesk:
 
     def find_address(self, form: str, receiver: str | None) -> str | None:
         """The receiver's office, or the form's; else the operator."""
+        return self.find_office(form, receiver) or self._alert_email
+
+    def find_office(self, form: str, receiver: str | None) -> str | None:
         found = self._forms.find(form)
-        office = self._forms.current.destination(found, receiver).office_email if found else None
-        return office or self._alert_email
+        return self._forms.current.destination(found, receiver).office_email if found else None
 
     def write_lead(self, notice: Notice, case: Case) -> Letter | None:
         """A held or late lead, whole. None when nobody is to have it."""

@@ -13,7 +13,7 @@ from app.store.notices import Notice
 _DAY = timedelta(days=1)
 
 MANNERS: Mapping[str, Manner] = {
-    "held": Manner(again=_DAY),
+    "leads_held": Manner(again=_DAY),
     "waiting": Manner(),
     "waiting_long": Manner(again=_DAY),
     "gate_closed": Manner(again=_DAY),
@@ -25,7 +25,7 @@ MANNERS: Mapping[str, Manner] = {
 }
 
 _TITLES = {
-    "held": ("Leads are held: they need a human", "No lead is held any more"),
+    "leads_held": ("Leads are held: they need a human", "No lead is held any more"),
     "waiting": ("Leads have waited for Vitec for 15 minutes", "No lead waits for Vitec any more"),
     "waiting_long": ("Leads have waited for Vitec for 4 hours", "No lead has waited that long any more"),
     "gate_closed": ("Vitec refuses a login", "Vitec lets the login in again"),
@@ -37,7 +37,7 @@ _TITLES = {
 }
 
 _ADVICE = {
-    "held": "leadgate leads list --state held",
+    "leads_held": "leadgate leads list --state held",
     "waiting": "leadgate gates; leadgate leads list --state pending",
     "waiting_long": "leadgate gates; leadgate leads list --state pending",
     "gate_closed": "leadgate check --live; when it is mended: leadgate gates probe",
@@ -62,7 +62,7 @@ def _write_waiting(item: Mapping[str, Any]) -> str:
 
 
 _LINES: Mapping[str, _Line] = {
-    "held": _write_held,
+    "leads_held": _write_held,
     "waiting": _write_waiting,
     "waiting_long": _write_waiting,
     "gate_closed": lambda item: (

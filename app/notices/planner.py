@@ -166,7 +166,7 @@ class Planner:
             return {}
         held, references = list_held(connection, limit=_NAMED)
         return {
-            "held": {"": {"count": held, "references": references}} if held else {},
+            "leads_held": {"": {"count": held, "references": references}} if held else {},
             "waiting": _find_waiting(connection, before=now - WAITING_AFTER),
             "waiting_long": _find_waiting(connection, before=now - WAITING_LONG_AFTER),
             "gate_closed": _find_gates(connection),
