@@ -4,6 +4,7 @@ LeadgateError
 ├── ConfigurationError      the start is refused; carries every mistake found
 ├── StoreError
 │   ├── StoreUnavailable    a lead could not be kept: 503, the sender tries again
+│   ├── KeyMissing          what was kept is sealed with a key that is not at hand
 │   └── StoreOccupied       another process holds the SQLite file
 ├── SubmissionRefused       what was sent is no lead; carries every field's error
 ├── IdempotencyConflict     the key was used before, for other content
@@ -56,6 +57,17 @@ class StoreUnavailable(StoreError):
 
 class StoreOccupied(StoreError):
     """Another process holds this SQLite file."""
+
+
+class KeyMissing(StoreError):
+    """What was kept is sealed with a key that is not at hand, or was damaged. Nothing is lost while it waits."""
+
+    def __init__(self, name: str) -> None:
+        """The key's name: eight digits, no secret."""
+        self.name = name
+        super().__init__(
+            f"this is encrypted with key {name}, which is not in LEADGATE_ENCRYPTION_KEYS (or it was damaged)"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -129,6 +130,24 @@ def _check_database_url(value: str) -> str:
 
 
 Webhook = Annotated[SecretStr, AfterValidator(_check_webhook)]
+
+
+def _check_fernet_key(key: SecretStr) -> SecretStr:
+    """What is wrong is not repeated. Told here, not by the library: it is imported where there is something to seal."""
+    try:
+        whole = len(urlsafe_b64decode(key.get_secret_value())) == 32
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError(
+            "is no Fernet key, which is 32 random bytes in URL-safe base64 (44 characters); make one with "
+            "`openssl rand -base64 32 | tr +/ -_`"
+        )
+    return key
+
+
+FernetKey = Annotated[SecretStr, AfterValidator(_check_fernet_key)]
+
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_duration)]
 
 
@@ -158,6 +177,7 @@ class Settings(BaseSettings):
     heartbeat_url: Webhook | None = None
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
     secret_key: SecretStr | None = None
+    encryption_keys: Annotated[tuple[FernetKey, ...], BeforeValidator(_split)] = ()
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = ()
     log_format: Literal["json", "console"] | None = None
     files: Mapping[str, Path] = Field(default_factory=dict)
@@ -319,7 +339,6 @@ def _describe(error: dict[str, Any]) -> Mistake:
 
 # Names of the interface that nothing acts on yet: better said than believed.
 _IDLE = (
-    "ENCRYPTION_KEYS",
     "ADMIN_PASSWORD_HASH",
     "USERS",
     "METRICS_TOKEN",

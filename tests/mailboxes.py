@@ -34,8 +34,7 @@ class Mailbox:
 
     @property
     def mails(self) -> list[EmailMessage]:
-        found = [message_from_bytes(one.content or b"", policy=default) for one in self.envelopes]
-        return [one for one in found if isinstance(one, EmailMessage)]
+        return [_parse(one.content) for one in self.envelopes]
 
     def to(self, address: str) -> list[EmailMessage]:
         pairs = zip(self.envelopes, self.mails, strict=True)
@@ -55,6 +54,11 @@ class Mailbox:
         self.envelopes.append(envelope)
         self.encrypted.append(session.ssl is not None)
         return "250 OK"
+
+
+def _parse(content: bytes | str | None) -> EmailMessage:
+    assert isinstance(content, bytes)
+    return message_from_bytes(content, policy=default)
 
 
 def text_of(mail: EmailMessage, kind: str = "plain") -> str:

@@ -27,6 +27,7 @@ GOOD = {
     "LEADGATE_SECRET_KEY": SECRET,
     "LEADGATE_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8",
     "LEADGATE_LOG_FORMAT": "console",
+    "LEADGATE_ENCRYPTION_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
 }
 
 
@@ -250,8 +251,7 @@ def test_a_name_with_a_slip_of_the_pen_is_a_warning(nowhere: Path) -> None:
 
 def test_names_that_nothing_acts_on_yet_are_told(nowhere: Path) -> None:
     later = (
-        "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL ENCRYPTION_KEYS ADMIN_PASSWORD_HASH USERS "
-        "METRICS_TOKEN RATE_LIMIT"
+        "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL ADMIN_PASSWORD_HASH USERS METRICS_TOKEN RATE_LIMIT"
     )
     environment = read({f"LEADGATE_{name}": "x" for name in later.split()}, nowhere)
     assert environment.mistakes == []

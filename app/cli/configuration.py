@@ -9,6 +9,7 @@ from app.forms.model import Forms, Login, Password
 from app.forms.reader import read_forms
 from app.forms.warnings import find_warnings
 from app.settings import PREFIX, Environment, Settings, read_environment
+from app.store.place import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,11 @@ def _look_at_who_is_told(settings: Settings, forms: Forms) -> Iterator[Mistake]:
 def reread_forms(settings: Settings) -> Forms:
     """Raises ConfigurationError."""
     return read_forms(settings.forms, default_login=default_login(settings), environ=os.environ)
+
+
+def locate_store(settings: Settings) -> Place:
+    """Where it is, and what opens what is kept there."""
+    return Place(settings.database, tuple(key.get_secret_value() for key in settings.encryption_keys))
 
 
 def default_login(settings: Settings) -> Login | None:

@@ -20,8 +20,11 @@ from sqlalchemy import Connection
 from app.errors import LeadgateError, OperatorError
 from app.log import get_logger
 from app.store.gates import probe_now
+from app.store.keyring import rekey_batch
 from app.store.leads import find_lead_id
 from app.store.operator import discard_lead, mark_restored, release_lead, retry_lead
+from app.store.place import Place, find_place
+from app.store.sealed import find_vault
 from app.store.store import Store
 
 _log = get_logger("control")
@@ -29,6 +32,11 @@ _log = get_logger("control")
 _LONGEST_PATH = 100  # bytes, of sockaddr_un's 104 (macOS) and 108 (Linux)
 _LONGEST_LINE = 64 * 1024
 _ANSWER_WITHIN = 10.0
+_WIPE_WITHIN = 600.0  # it writes the whole file
+
+# Rows to a transaction, a few milliseconds: visitors wait behind it.
+_REKEY_BATCH = 100
+_AT_A_TIME = 5.0
 
 Command = dict[str, Any]
 
@@ -46,6 +54,10 @@ def locate_socket(database: Path) -> Path:
 
 async def carry_out(store: Store, command: Command) -> Any:
     """Does what a command says, in one transaction. Raises OperatorError or StoreError; KeyError for half a command."""
+    if command["do"] == "wipe":
+        return await store.wipe(thoroughly=True)
+    if command["do"] == "rekey":
+        return await _rekey(store, command)
     if command["do"] not in {"retry", "release", "discard", "probe_gates", "restored"}:
         raise OperatorError(f"this version knows no command {command['do']!r}")
     done = await store.write(partial(_act, command=command, now=store.now()))
@@ -69,6 +81,21 @@ def _act(connection: Connection, *, command: Command, now: datetime) -> Any:
         case _:
             discard_lead(connection, lead_id, reason=str(command["reason"]), now=now, actor=actor)
     return lead_id
+
+
+async def _rekey(store: Store, command: Command) -> Command:
+    """As much as a few seconds allow."""
+    if await store.read(lambda connection: find_vault(connection.dialect).newest) != command["newest"]:
+        raise OperatorError(
+            "the running server does not encrypt with the newest of LEADGATE_ENCRYPTION_KEYS; restart it with them"
+        )
+    clock = asyncio.get_running_loop().time
+    until, after, done, left = clock() + _AT_A_TIME, command["after"], 0, 0
+    while True:
+        batch = await store.write(partial(rekey_batch, after=after, limit=_REKEY_BATCH))
+        after, done, left = batch.after, done + batch.done, left + batch.left
+        if after is None or clock() > until:
+            return {"after": after, "done": done, "left": left}
 
 
 @asynccontextmanager
@@ -99,6 +126,7 @@ class _Desk:
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 line = await reader.readline()
+            async with asyncio.timeout(_WIPE_WITHIN):
                 writer.write(json.dumps(await self._try(line)).encode() + b"\n")
                 await writer.drain()
         except (TimeoutError, ConnectionError, ValueError):
@@ -118,10 +146,11 @@ class _Desk:
             return {"error": "the command cannot be read"}
 
 
-def command_store(database: Path | str, command: Command) -> Any:
+def command_store(place: Place | Path | str, command: Command) -> Any:
     """Through the server that holds the SQLite file, or by itself where nobody need. Raises LeadgateError."""
-    channel = find_server(database)
-    return asyncio.run(_carry_out_alone(database, command)) if channel is None else ask(channel, command)
+    at = find_place(place).at
+    channel = find_server(at)
+    return asyncio.run(_carry_out_alone(place, command)) if channel is None else ask(channel, command)
 
 
 def find_server(database: Path | str) -> socket.socket | None:
@@ -142,6 +171,8 @@ def _connect(path: Path) -> socket.socket | None:
 
 def ask(channel: socket.socket, command: Command) -> Any:
     """What the server says to a command, its one on this channel. Raises OperatorError."""
+    if command["do"] == "wipe":
+        channel.settimeout(_WIPE_WITHIN + 1)
     try:
         with channel:
             channel.sendall(json.dumps(command).encode() + b"\n")
@@ -162,8 +193,8 @@ def name_actor() -> str:
         return f"uid {os.getuid()}"
 
 
-async def _carry_out_alone(database: Path | str, command: Command) -> Any:
-    store = Store(database)
+async def _carry_out_alone(place: Place | Path | str, command: Command) -> Any:
+    store = Store(place)
     store.open()
     try:
         return await carry_out(store, command)

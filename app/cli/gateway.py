@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from fastapi import FastAPI
 
-from app.cli.configuration import Configuration, reread_forms
+from app.cli.configuration import Configuration, locate_store, reread_forms
 from app.cli.control import listening
 from app.delivery.assembly import make_worker
 from app.delivery.parcel import Terms
@@ -105,7 +105,7 @@ def require_live_form(forms: Forms, name: str) -> Form:
 async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
     """Takes the store's lock, brings it up to date, and listens for operators' commands. Raises LeadgateError."""
     settings = configuration.settings
-    store = Store(settings.database)
+    store = Store(locate_store(settings))
     store.open()
     try:
         secret = _load_secret(settings)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import reports
-from app.cli.configuration import read_configuration
+from app.cli.configuration import locate_store, read_configuration
 from app.cli.control import command_store, name_actor
 from app.errors import ConfigurationError, OperatorError
 from app.forms.model import Mode
@@ -15,6 +15,7 @@ from app.lead import LeadState
 from app.settings import read_settings
 from app.store.migrate import newest_revision
 from app.store.store import Store
+from app.store.vault import Vault
 
 leads = typer.Typer(help="The operator's work with leads.", no_args_is_help=True)
 gates = typer.Typer(help="What Vitec refuses, and since when.", invoke_without_command=True)
@@ -119,7 +120,7 @@ def probe() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the schema up to date, as `serve` does at its start."""
-    store = Store(read_settings().database)
+    store = Store(locate_store(read_settings()))
     store.open()
     store.close()
     print(f"{store.name} is at revision {newest_revision()}")
@@ -130,6 +131,29 @@ def current() -> None:
     """Tell the schema's revision and the newest one."""
     found = reports.find_revision(read_settings())
     print(f"{found or 'none'} (newest: {newest_revision()})")
+
+
+@db.command()
+def rekey() -> None:
+    """Encrypt everything with the newest of LEADGATE_ENCRYPTION_KEYS, what was never encrypted too."""
+    place = reports.require_store(read_settings())
+    newest = Vault(place.keys).newest
+    if newest is None:
+        raise OperatorError("there is no key to encrypt with; set LEADGATE_ENCRYPTION_KEYS")
+    after, done, left = None, 0, 0
+    while True:
+        batch = command_store(place, {"do": "rekey", "newest": newest, "after": after})
+        after, done, left = batch["after"], done + batch["done"], left + batch["left"]
+        if after is None:
+            break
+    wiped = command_store(place, {"do": "wipe"})
+    print(f"{done} row{'s' * (done != 1)} encrypted with key {newest}")
+    if not wiped:
+        print("copies in the clear may still be in the database's log; run this again when nobody reads it")
+    if left:
+        raise OperatorError(
+            f"{left} row{'s' * (left != 1)} left: the key is not in LEADGATE_ENCRYPTION_KEYS, or they were damaged"
+        )
 
 
 @db.command()

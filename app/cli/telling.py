@@ -1,7 +1,6 @@
 """Telling beside a running process: messages where it delivers, and a heartbeat from whatever it does."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,7 +15,7 @@ from app.notices.heartbeat import Check, Heartbeat, can_accept
 from app.notices.webhook import Outward, open_outward
 from app.settings import Settings
 from app.store.alarms import Conditions
-from app.store.place import RESERVE
+from app.store.place import RESERVE, find_free
 
 _GRACE = timedelta(seconds=3)
 """For the message that is being sent when the process stops."""
@@ -88,6 +87,6 @@ def look_at_disk(database: Path | str) -> Mapping[str, Conditions]:
     """Whether the disk under a SQLite file is nearly full; a PostgreSQL server's is its own operator's."""
     if not isinstance(database, Path):
         return {}
-    free = shutil.disk_usage(database.absolute().parent).free
+    free = find_free(database.absolute().parent)
     low: Conditions = {"": {"megabytes": free // (1024 * 1024)}} if free < _LOW else {}
     return {"disk_low": low}

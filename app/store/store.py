@@ -14,15 +14,18 @@ from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError
 
 from app.errors import StoreError, StoreUnavailable
+from app.log import get_logger
 from app.store.database import find_database
 from app.store.failures import describe
-from app.store.place import RESERVE
+from app.store.keyring import register_keys
+from app.store.place import RESERVE, Place, find_place
 from app.store.reading import read_from
 from app.store.schema import meta
 from app.store.words import Acceptance, NewLead
 from app.store.writer import Writer
 
 T = TypeVar("T")
+_log = get_logger("store")
 
 Transaction = Connection
 """What the store's functions work in. Other rooms hand it on, and ask it nothing themselves."""
@@ -46,12 +49,12 @@ def _leave_mark(connection: Connection, *, size: int) -> None:
 class Store:
     """One process's hold on the database, from `open` to `close`."""
 
-    def __init__(self, place: Path | str, *, reserve: int = RESERVE) -> None:
-        """A SQLite file by its path, or PostgreSQL by its address.
+    def __init__(self, place: Place | Path | str, *, reserve: int = RESERVE) -> None:
+        """A SQLite file by its path, or PostgreSQL by its address; what is kept there encrypted needs its keys.
 
         Below `reserve` bytes of free disk for a file new leads are refused, while delivery goes on.
         """
-        self.place = place
+        self.place = find_place(place)
         self._database = find_database(place, reserve=reserve)
         self._database.when_notified(self._wake_from_afar)
         self._held = ExitStack()
@@ -70,8 +73,8 @@ class Store:
     @property
     def path(self) -> Path:
         """The SQLite file. Raises StoreError for PostgreSQL, which is no file of this machine."""
-        if isinstance(self.place, Path):
-            return self.place
+        if isinstance(self.place.at, Path):
+            return self.place.at
         raise StoreError(f"{self.name} is no file")
 
     def open(self) -> None:
@@ -90,9 +93,14 @@ class Store:
 
     def _connect(self, held: ExitStack) -> None:
         engine = self._database.open(held)
+        with engine.begin() as connection:
+            missing = register_keys(connection)
+        if missing:
+            _log.error("encryption_key_missing", store=self.name, keys=missing)
         self._readers = self._database.open_readers()
         held.callback(self._readers.dispose)
-        self._writer = Writer(engine, has_room=self._database.has_room)
+        database = self._database
+        self._writer = Writer(engine, has_room=database.has_room, make_room=database.give_up_ballast)
         held.callback(self._writer.close)
 
     def close(self) -> None:
@@ -109,6 +117,14 @@ class Store:
     def now(self) -> datetime:
         """By the clock that all who share the database go by. Raises StoreUnavailable when it is not open."""
         return self._database.now()
+
+    def note_attempt(self, attempt_id: int) -> None:
+        """An attempt is on record, and its first byte about to be sent."""
+        self._database.note_attempt(attempt_id)
+
+    def steps_back(self, connection: Connection) -> bool:
+        """Whether the store has become one of an earlier time: a restored copy, or a replica that lagged."""
+        return self._database.steps_back(connection)
 
     async def accept(self, new: NewLead) -> Acceptance:
         """Keeps a lead and returns when it is on disk. Raises IdempotencyConflict or StoreUnavailable.
@@ -127,6 +143,14 @@ class Store:
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Runs a job in the writer's next transaction; its result, once that is on disk."""
         return await self.writer.run(job)
+
+    async def wipe(self, *, thoroughly: bool = False) -> bool:
+        """Leaves nothing on this machine's disk of what was deleted, between the writer's transactions.
+
+        Thoroughly: the file is written anew, and who writes meanwhile waits. False when a reader kept the log.
+        Raises StoreUnavailable.
+        """
+        return await self.writer.run_apart(partial(self._database.wipe, thoroughly=thoroughly))
 
     async def read(self, job: Callable[[Connection], T]) -> T:
         """Runs a job on a connection that cannot write, off the event loop."""
