@@ -73,7 +73,7 @@ def links_in(mail: EmailMessage) -> list[str]:
 
 def _check(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
     right = isinstance(data, LoginPassword) and (data.login.decode(), data.password.decode()) == LOGIN
-    return AuthResult(success=right)
+    return AuthResult(success=right, handled=False)
 
 
 @contextmanager

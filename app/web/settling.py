@@ -44,7 +44,7 @@ class SettlePages:
         return [make_route("/settle/{token}", GET=self.show, POST=self.settle)]
 
     async def show(self, request: Request) -> Response:
-        link = self.signer.read(request.path_params["token"])
+        link = self.signer.read(request.path_params["token"], now=self.reception.now())
         status = await self._find(link)
         if link is None or status is None:
             return self._page(request, None, view="expired", code=404)
@@ -53,7 +53,7 @@ class SettlePages:
 
     async def settle(self, request: Request) -> Response:
         self._admit(request)
-        link = self.signer.read(request.path_params["token"])
+        link = self.signer.read(request.path_params["token"], now=self.reception.now())
         status = await self._find(link)
         if link is None or status is None:
             return self._page(request, None, view="expired", code=404)
