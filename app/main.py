@@ -1,20 +1,29 @@
 """Builds the web application. The only place where routes are mounted."""
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
 
 from app import __version__
-from app.errors import LeadgateError
+from app.errors import LeadgateError, StoreUnavailable
 from app.forms.live import LiveForms
+from app.forms.model import Password
 from app.intake.accept import Acceptor
 from app.intake.digests import Digests
+from app.intake.gatekeeper import Gatekeeper
+from app.intake.limits import Limiter
+from app.intake.proof import Challenger
 from app.links import LinkSigner
+from app.rates import OFF
 from app.resources import STATIC
 from app.store.store import Store
 from app.web.api import Api
 from app.web.assets import CachedFiles
 from app.web.health import Health
+from app.web.metrics import Metrics
 from app.web.openapi import describe_api
 from app.web.pages import Pages
 from app.web.reception import Reception
@@ -24,12 +33,22 @@ from app.web.settling import SettlePages
 from app.web.tokens import TokenSigner
 
 
-def create_app(*, forms: LiveForms, store: Store, secret: bytes, public_url: str | None = None) -> FastAPI:
+def create_app(
+    *,
+    forms: LiveForms,
+    store: Store,
+    secret: bytes,
+    public_url: str | None = None,
+    metrics_token: Password | None = None,
+    rate_limit: str = OFF,
+) -> FastAPI:
     """The gateway as visitors and developers meet it. The store must be open before the first request."""
+    acceptor = Acceptor(store, Digests(secret))
     reception = Reception(
         forms=forms,
         store=store,
-        acceptor=Acceptor(store, Digests(secret)),
+        acceptor=acceptor,
+        gatekeeper=Gatekeeper(store, acceptor, limiter=Limiter(rate_limit), challenger=Challenger(secret)),
         signer=TokenSigner(secret),
         public_url=public_url,
         now=store.now,
@@ -50,10 +69,26 @@ def create_app(*, forms: LiveForms, store: Store, secret: bytes, public_url: str
         *Api(reception).routes(),
         *Pages(reception).routes(),
         *SettlePages(reception, LinkSigner(secret)).routes(),
-        *Health(store).routes(),
+        *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),
         Mount("/static", CachedFiles(directory=STATIC)),
     ]
     app.openapi = lambda: describe_api(forms.current, public_url=public_url)  # type: ignore[method-assign]
-    app.add_middleware(Boundary, answer_defect=refusals.answer_defect)
+    secure = (public_url or "").startswith("https://")
+    app.add_middleware(Boundary, answer_defect=refusals.answer_defect, secure=secure)
     app.add_middleware(CrossOrigin, describe=reception.cors_headers)
     return app
+
+
+def create_watch_app(*, forms: LiveForms, store: Store, metrics_token: Password | None = None) -> Starlette:
+    """What whoever watches a delivering process may ask it."""
+    routes = list_watch_routes(forms=forms, store=store, metrics_token=metrics_token)
+    return Starlette(routes=routes, exception_handlers={StoreUnavailable: _answer_unavailable})
+
+
+def list_watch_routes(*, forms: LiveForms, store: Store, metrics_token: Password | None) -> list[Route]:
+    metrics = Metrics(store=store, forms=forms, now=store.now, token=metrics_token)
+    return [*Health(store).routes(), *metrics.routes()]
+
+
+async def _answer_unavailable(_request: Request, _error: Exception) -> Response:
+    return PlainTextResponse("unavailable\n", 503)

@@ -164,7 +164,7 @@ def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
         with start_gateway(tmp_path, vitec.url, **shown) as gateway:
             answer = post_as_shown(gateway.url)
             check_answer(answer)
-            assert post_as_shown(gateway.url).json() == answer.json()
+            assert post_as_shown(gateway.url).json()["id"] == answer.json()["id"]
             gateway.await_log("lead_held")
             operate(tmp_path, gateway, answer.json()["reference"])
 

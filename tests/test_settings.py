@@ -29,7 +29,9 @@ GOOD = {
     "LEADGATE_HEARTBEAT_URL": "http://127.0.0.1:9000/ping",
     "LEADGATE_PUBLIC_URL": "https://forms.example.se/",
     "LEADGATE_SECRET_KEY": SECRET,
+    "LEADGATE_METRICS_TOKEN": "scrape",
     "LEADGATE_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8",
+    "LEADGATE_RATE_LIMIT": "60/minute,500/hour",
     "LEADGATE_LOG_FORMAT": "console",
     "LEADGATE_ENCRYPTION_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
 }
@@ -75,6 +77,7 @@ def test_every_name_is_read(nowhere: Path) -> None:
 def test_every_name_may_stand_in_a_file(tmp_path: Path, nowhere: Path, name: str) -> None:
     file = tmp_path / "value"
     file.write_text(GOOD[name] + "\n", encoding="utf-8")
+    file.chmod(0o640)
     others = {other: value for other, value in GOOD.items() if other != name}
     environment = read({**others, f"{name}_FILE": str(file)}, nowhere)
     assert not environment.mistakes
@@ -138,6 +141,7 @@ def test_all_mistakes_are_told_at_once_and_no_value(tmp_path: Path, nowhere: Pat
             "LEADGATE_PUBLIC_URL": "forms.example.se",
             "LEADGATE_SECRET_KEY_FILE": str(empty),
             "LEADGATE_TRUSTED_PROXIES": "proxy",
+            "LEADGATE_RATE_LIMIT": "60 a minute",
             "LEADGATE_LOG_FORMAT": "xml",
         },
         nowhere,
@@ -158,6 +162,7 @@ def test_all_mistakes_are_told_at_once_and_no_value(tmp_path: Path, nowhere: Pat
         "LEADGATE_PUBLIC_URL",
         "LEADGATE_SECRET_KEY_FILE",
         "LEADGATE_TRUSTED_PROXIES",
+        "LEADGATE_RATE_LIMIT",
         "LEADGATE_LOG_FORMAT",
     }
     assert SECRET not in "\n".join(told)
@@ -254,7 +259,7 @@ def test_a_name_with_a_slip_of_the_pen_is_a_warning(nowhere: Path) -> None:
 
 
 def test_names_that_nothing_acts_on_yet_are_told(nowhere: Path) -> None:
-    later = "ADMIN_PASSWORD_HASH USERS METRICS_TOKEN RATE_LIMIT"
+    later = "ADMIN_PASSWORD_HASH USERS"
     environment = read({f"LEADGATE_{name}": "x" for name in later.split()}, nowhere)
     assert environment.mistakes == []
     assert [str(one) for one in environment.warnings] == [

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,12 +10,16 @@ from sqlalchemy import Connection, Engine, event, insert, text
 
 from app.identity import IdentitySource, reference_of
 from app.store.acceptance import accept_all
+from app.store.invariants import Bounds, audit
 from app.store.leads import find_oldest_undelivered
 from app.store.migrate import upgrade
 from app.store.outbox import clear_leases
+from app.store.quarantine import list_unnamed, mark_named
 from app.store.schema import gates, leads, outbox
 from app.store.sqlite import open_writer
-from tests.stores import NOW, claim, new_lead
+from app.store.standing import load_standing
+from app.store.words import Proof
+from tests.stores import LEASE, NOW, claim, new_lead
 
 pytest_plugins = ["tests.store_fixtures"]
 
@@ -116,6 +121,30 @@ def test_the_oldest_undelivered_is_found_among_the_pending(full: Engine) -> None
     assert not any(step.startswith("SCAN leads") for step in plan)
 
 
+@pytest.mark.parametrize("analysed", [False, True])
+def test_a_scrape_walks_what_is_undelivered_alone(full: Engine, analysed: bool) -> None:
+    if analysed:
+        with full.begin() as connection:
+            connection.execute(text("ANALYZE"))
+    plan = explain(full, load_standing)
+    outbox_steps = [step for step in plan if "outbox" in step]
+    assert outbox_steps == [
+        "SCAN outbox USING INDEX ix_outbox_due",
+        "SCAN outbox USING INDEX ix_outbox_waiting_for_people",
+    ]
+    assert any("ix_attempts_unresolved" in step for step in plan)
+
+
+def test_an_audit_walks_a_slice_of_what_was_delivered(full: Engine) -> None:
+    bounds = Bounds(lease=LEASE, wait=LEASE)
+    plan = explain(full, lambda connection: audit(connection, now=NOW, bounds=bounds))
+    assert [step for step in scans(plan) if "subq" not in step and "anon" not in step] == []
+    walks = [step for step in plan if step.startswith(("SCAN", "SEARCH")) and " leads " in step]
+    assert walks
+    newest = "SCAN leads USING INDEX sqlite_autoindex_leads_1"  # backwards, for one step
+    assert all("(id" in step for step in walks if step != newest), walks
+
+
 def test_accepting_looks_up_keys_and_people_by_index(full: Engine) -> None:
     news = [new_lead(form=f"form{n % 3}", idempotency_key=f"k{n}", phone_key=f"p{n}") for n in range(40)]
     plan = explain(full, lambda connection: accept_all(connection, news, IdentitySource()))
@@ -123,6 +152,15 @@ def test_accepting_looks_up_keys_and_people_by_index(full: Engine) -> None:
     assert any("idempotency_keys USING PRIMARY KEY (form=? AND key=?)" in step for step in plan)
     assert any("ix_leads_email_key" in step for step in plan)
     assert any("ix_leads_phone_key" in step for step in plan)
+
+
+def test_what_no_digest_has_named_and_what_proofs_are_spent_is_found_by_index(full: Engine) -> None:
+    plan = explain(full, list_unnamed) + explain(full, partial(mark_named, lead_ids=["a", "b"], now=NOW))
+    assert any("ix_outbox_unnamed" in step for step in plan)
+    assert not any(step.startswith(("SCAN leads", "SCAN outbox")) and "unnamed" not in step for step in plan)
+    news = [new_lead(proof=Proof(f"{number:032}", NOW)) for number in range(3)]
+    plan = explain(full, lambda connection: accept_all(connection, news, IdentitySource()))
+    assert "SEARCH spent_proofs USING PRIMARY KEY (nonce=?)" in plan
 
 
 def test_leases_are_cleared_without_a_walk_through_what_was_delivered(full: Engine) -> None:

@@ -48,13 +48,19 @@ def serve(
 
 
 @app.command()
-def deliver() -> None:
+def deliver(
+    host: Host = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Where /healthz, /readyz and /metrics answer; none: nowhere."),
+    ] = None,
+) -> None:
     """Deliver to Vitec what another process has accepted."""
     from app.cli import process  # noqa: PLC0415
 
     configuration = read_configuration()
     configure_logging(configuration.settings.log_format)
-    process.run_loop(process.deliver(configuration))
+    process.run_loop(process.deliver(configuration, host=host, port=port))
 
 
 @app.command()

@@ -9,20 +9,22 @@ from pathlib import Path
 from uuid import uuid4
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from app.cli.configuration import Configuration, locate_store, reread_forms
 from app.cli.control import listening
 from app.delivery.assembly import make_worker
+from app.delivery.auditor import Auditor
 from app.delivery.parcel import Terms
 from app.delivery.worker import Worker
 from app.errors import ConfigurationError, OperatorError
 from app.forms.live import LiveForms
-from app.forms.model import Form, Forms, Mode
+from app.forms.model import Form, Forms, Mode, Password
 from app.intake.accept import Acceptor, Key
 from app.intake.canary import compose_canary
 from app.intake.digests import Digests
 from app.log import get_logger
-from app.main import create_app
+from app.main import create_app, create_watch_app
 from app.settings import Settings
 from app.store.history import add_event
 from app.store.secret import load_or_make_secret
@@ -46,8 +48,16 @@ class Gateway:
 
     def create_app(self) -> FastAPI:
         return create_app(
-            forms=self.forms, store=self.store, secret=self.secret, public_url=self.settings.public_url
+            forms=self.forms,
+            store=self.store,
+            secret=self.secret,
+            public_url=self.settings.public_url,
+            metrics_token=_find_token(self.settings),
+            rate_limit=self.settings.rate_limit,
         )
+
+    def create_watch_app(self) -> Starlette:
+        return create_watch_app(forms=self.forms, store=self.store, metrics_token=_find_token(self.settings))
 
     def make_worker(self, client: VitecClient) -> Worker:
         settings = self.settings
@@ -101,6 +111,14 @@ def require_live_form(forms: Forms, name: str) -> Form:
     return form
 
 
+def _find_token(settings: Settings) -> Password | None:
+    """What lets others than this machine read the metrics; from a file it is read at each use."""
+    if settings.metrics_token is None:
+        return None
+    file = settings.files.get("metrics_token")
+    return Password(file=file) if file else Password(value=settings.metrics_token.get_secret_value())
+
+
 @asynccontextmanager
 async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
     """Takes the store's lock, brings it up to date, and listens for operators' commands. Raises LeadgateError."""
@@ -131,6 +149,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
     settings = gateway.settings
     async with VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format) as client:
         worker = gateway.make_worker(client)
+        auditing = asyncio.create_task(Auditor(gateway.store, worker.courier.terms).run())
         running = asyncio.create_task(worker.run())
         running.add_done_callback(lambda _: stop.set())
         # Drains beside whatever else stops: together they have ten seconds.
@@ -139,6 +158,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
             yield worker
         finally:
             stop.set()
+            auditing.cancel()
             await draining
             await running
 

@@ -7,9 +7,10 @@ from urllib.parse import quote
 
 import httpx
 
+from app import tally
 from app.forms.model import CallGroup, ContactType, Login
 from app.vitec import xml
-from app.vitec.answers import Answer
+from app.vitec.answers import Answer, name_outcome
 from app.vitec.contact import Body
 from app.vitec.exchange import (
     ANSWER_CAP,
@@ -149,7 +150,11 @@ class VitecClient:
         except PasswordUnreadable as error:
             return Answer(sent=False, error=str(error))
         transport = self._reading if call.group is CallGroup.READ else self._writing
-        return await exchange(transport, request, guard=guard, cap=call.cap)
+        begun = time.perf_counter()
+        answer = await exchange(transport, request, guard=guard, cap=call.cap)
+        tally.VITEC_SECONDS.add(time.perf_counter() - begun, call.group)
+        tally.VITEC_CALLS.add(call.group, name_outcome(answer, call.group))
+        return answer
 
 
 def _segment(text: str) -> str:
