@@ -9,8 +9,9 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from app.cli.configuration import Configuration, locate_store, reread_forms
+from app.cli.configuration import Configuration, load_secret, locate_store, reread_forms
 from app.cli.control import listening
+from app.cli.retention import purging
 from app.delivery.assembly import make_worker
 from app.delivery.parcel import Terms
 from app.delivery.worker import Worker
@@ -20,7 +21,6 @@ from app.intake.digests import Digests
 from app.log import get_logger
 from app.main import create_app
 from app.settings import Settings
-from app.store.secret import load_or_make_secret
 from app.store.store import Store
 from app.vitec.client import VitecClient
 
@@ -79,19 +79,16 @@ async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
     store = Store(locate_store(settings))
     store.open()
     try:
-        secret = _load_secret(settings)
+        secret = load_secret(settings)
+        forms = LiveForms(configuration.forms)
         # Where several processes may write, commands need none of them.
-        async with listening(store) if isinstance(settings.database, Path) else nullcontext():
-            yield Gateway(settings, LiveForms(configuration.forms), store, secret)
+        async with (
+            listening(store) if isinstance(settings.database, Path) else nullcontext(),
+            purging(store, forms),
+        ):
+            yield Gateway(settings, forms, store, secret)
     finally:
         store.close()
-
-
-def _load_secret(settings: Settings) -> bytes:
-    if settings.secret_key:
-        return settings.secret_key.get_secret_value().encode()
-    assert isinstance(settings.database, Path)  # the settings ask for a key otherwise
-    return load_or_make_secret(settings.database)
 
 
 @asynccontextmanager

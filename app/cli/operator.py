@@ -4,7 +4,7 @@ import getpass
 import json
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -39,7 +39,7 @@ def list_leads(
     """Leads, the newest first."""
     rows = reports.list_leads(read_settings(), states=state or [], form=form, limit=limit)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
         reports.print_list(rows)
 
@@ -47,15 +47,15 @@ def list_leads(
 @leads.command()
 def show(lead: Name, *, as_json: AsJson = False) -> None:
     """One lead: what was sent in, and its whole history."""
-    story = reports.tell_story(read_settings(), lead)
+    story = reports.tell_one(read_settings(), lead)
     if as_json:
-        _print_json(story)
+        print_json(story)
     else:
         reports.print_story(story)
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1))
+def print_json(value: Any, *, file: TextIO | None = None) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1), file=file)
 
 
 @leads.command()
@@ -91,7 +91,7 @@ def _act_on(names: list[str], verb: str, done: str, **details: str) -> None:
     refused = 0
     for name in names:
         try:
-            command_store(database, {"do": verb, "lead": name, "actor": _name_actor(), **details})
+            command_store(database, {"do": verb, "lead": name, "actor": name_actor(), **details})
             print(f"{name} {done}")
         except OperatorError as error:
             print(error, file=sys.stderr)
@@ -100,7 +100,7 @@ def _act_on(names: list[str], verb: str, done: str, **details: str) -> None:
         raise typer.Exit(1)
 
 
-def _name_actor() -> str:
+def name_actor() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user need not have a name
@@ -114,7 +114,7 @@ def list_gates(context: typer.Context, *, as_json: AsJson = False) -> None:
         return
     rows = reports.list_closed_gates(read_settings())
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
         reports.print_gates(rows)
 

@@ -144,8 +144,8 @@ Index("ix_outbox_suspect", outbox.c.crashes, sqlite_where=_SUSPECT, postgresql_w
 _OPEN = outbox.c.state.in_((LeadState.HELD, LeadState.QUARANTINED))
 Index("ix_outbox_waiting_for_people", outbox.c.state_at, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
-# What is old enough to go is found without walking over all the receipts.
-_KEPT = and_(
+# What is old enough to go is found without walking over all the receipts. Written out, as for IS_PENDING.
+IS_KEPT = and_(
     outbox.c.purged_at.is_(None),
     outbox.c.state.in_(literal_column(one) for one in ("'delivered'", "'discarded'", "'quarantined'")),
 )
@@ -154,8 +154,8 @@ Index(
     outbox.c.form,
     outbox.c.state,
     outbox.c.state_at,
-    sqlite_where=_KEPT,
-    postgresql_where=_KEPT,
+    sqlite_where=IS_KEPT,
+    postgresql_where=IS_KEPT,
 )
 
 payloads = Table(
