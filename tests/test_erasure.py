@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from app.errors import LeadNotFound, OperatorError
 from app.identity import IdentitySource, reference_of, write_reference
@@ -23,7 +23,7 @@ from app.store.leads import find_status, write_body
 from app.store.operator import discard_lead
 from app.store.outbox import finish_attempt, freeze_payload, hold, keep_contact, mark_delivered
 from app.store.reconciling import ReadPath, keep_canary, load_read_path
-from app.store.schema import idempotency_keys, leads, outbox
+from app.store.schema import attempts, idempotency_keys, leads, outbox
 from app.store.secret import load_or_make_secret
 from app.store.store import Store
 from app.store.words import Acceptance, Payload
@@ -93,15 +93,16 @@ def erase(connection: Connection, lead_id: str, *, now: Any = NOW) -> Remains:
 
 def test_a_delivered_lead_leaves_a_receipt_and_what_to_do_in_vitec(connection: Connection) -> None:
     lead_id = deliver(connection, email_key="anna")
-    remains = erase(connection, lead_id)
+    remains = erase(connection, lead_id, now=NOW + HOUR)
     assert (remains.customer_id, remains.contact_id, remains.vitec_lead_id) == ("M1", "CON1", "LED1")
     assert not remains.was_undelivered
     assert not remains.may_be_in_vitec
     status = find_status(connection, lead_id)
     assert status is not None
-    assert (status.state, status.vitec_lead_id, status.purged_at) == (LeadState.DELIVERED, "LED1", NOW)
-    (received, erased) = load_history(connection, lead_id)
-    assert (received["kind"], erased["kind"], erased["actor"]) == ("received", "erased", "eva")
+    assert (status.state, status.vitec_lead_id, status.purged_at) == (LeadState.DELIVERED, "LED1", NOW + HOUR)
+    received, create, erased = load_history(connection, lead_id)
+    assert (received["kind"], create["kind"]) == ("received", "attempt_create")
+    assert (erased["kind"], erased["actor"]) == ("erased", "eva")
 
 
 @pytest.mark.parametrize("state", [LeadState.PENDING, LeadState.HELD, LeadState.QUARANTINED])
@@ -136,7 +137,18 @@ def test_a_lead_that_may_be_in_vitec_is_refused_until_somebody_has_decided(conne
     remains = erase(connection, lead_id)
     assert remains.may_be_in_vitec
     kinds = [entry["kind"] for entry in load_history(connection, lead_id)]
-    assert kinds == ["received", "discarded", "erased"]
+    assert kinds == ["received", "discarded", "erased", "attempt_create"]
+
+
+def test_no_attempt_s_number_is_given_twice(connection: Connection) -> None:
+    """The newest tells how far the store has come, and what a late answer says is recorded by number."""
+    deliver(connection)
+    lead_id = deliver(connection, number=2)
+    newest = connection.execute(select(func.max(attempts.c.id))).scalar_one()
+    erase(connection, lead_id)
+    assert connection.execute(select(func.max(attempts.c.id))).scalar_one() == newest
+    deliver(connection, number=3)
+    assert connection.execute(select(func.max(attempts.c.id))).scalar_one() == newest + 1
 
 
 def test_a_stranger_is_no_lead(connection: Connection) -> None:

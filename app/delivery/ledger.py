@@ -70,7 +70,7 @@ class Ledger:
     async def begin(self, parcel: Parcel, kind: str, *, snapshot: Sequence[str] | None = None) -> int:
         """Writes the intent; it is on disk when this returns. Raises LeaseLost or CreateUnresolved."""
         now = self.now()
-        return await self.store.write(
+        attempt_id = await self.store.write(
             lambda connection: start_attempt(
                 connection,
                 parcel.claim,
@@ -81,6 +81,8 @@ class Ledger:
                 snapshot=snapshot,
             )
         )
+        self.store.note_attempt(attempt_id)
+        return attempt_id
 
     async def settle(self, claim: Claim, settlement: Settlement) -> None:
         took_effect = await self._record(claim, settlement)

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from app.store.place import RESERVE, Place, find_place
 from app.store.sqlite import SqliteDatabase
@@ -27,7 +27,17 @@ class Database(Protocol):
 
     def open_readers(self) -> Engine: ...
 
-    def has_room(self) -> bool: ...
+    def has_room(self) -> bool:
+        """Whether new leads may be kept; without room, what was kept is still delivered."""
+
+    def give_up_ballast(self) -> bool:
+        """Makes room on a disk that is full, for what must be recorded. Whether there was any to make."""
+
+    def note_attempt(self, attempt_id: int) -> None:
+        """An attempt is on record, and its first byte about to be sent."""
+
+    def steps_back(self, connection: Connection) -> bool:
+        """Whether the store is a copy of an earlier time, or has failed over: told once, in its own transaction."""
 
     def wipe(self, engine: Engine, *, thoroughly: bool) -> bool:
         """Leaves nothing on this machine's disk of what was deleted. In no transaction of the writer's.

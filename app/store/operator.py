@@ -4,13 +4,13 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, select, update
+from sqlalchemy import Connection, Row, and_, case, func, literal, not_, select, update
 
 from app.errors import LeadNotFound, OperatorError
 from app.lead import LeadState
 from app.store.history import add_event
 from app.store.outbox import has_unresolved_create
-from app.store.schema import outbox
+from app.store.schema import EPOCH, Instant, outbox
 
 
 def retry_lead(connection: Connection, lead_id: str, *, now: datetime, actor: str) -> None:
@@ -98,12 +98,15 @@ def mark_restored(connection: Connection, *, first_look_at: datetime, now: datet
     """After a restored backup: what is not delivered here may be so in Vitec, and is looked for before it is sent.
 
     Nothing is asked before `first_look_at`, when a create of the time before the restore must have come to an
-    end. How many leads there are.
+    end. Said again before then, it puts nothing off. How many leads it marked.
     """
     undelivered = outbox.c.state.not_in((LeadState.DELIVERED, LeadState.DISCARDED))
+    waits_already = and_(
+        outbox.c.reconcile_first == 2, func.coalesce(outbox.c.next_attempt_at, literal(EPOCH, Instant)) > now
+    )
     marked = connection.execute(
         update(outbox)
-        .where(undelivered)
+        .where(undelivered, not_(waits_already))
         .values(
             reconcile_first=2,
             next_attempt_at=first_look_at,

@@ -51,5 +51,6 @@ def _unescape(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
-def has_room(folder: Path, *, reserve: int) -> bool:
-    return shutil.disk_usage(folder).free >= reserve
+def find_free(folder: Path) -> int:
+    """Bytes that this process may still write."""
+    return shutil.disk_usage(folder).free

@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from app.errors import StoreError
 from app.store.clock import Clock
+from app.store.highwater import has_new_timeline
 from app.store.listener import Listener
 from app.store.migrate import upgrade
 from app.store.sealed import entrust
@@ -159,6 +160,15 @@ class PostgresqlDatabase:
         """Its own vacuum overwrites what was deleted, in its own time."""
         del engine, thoroughly
         return True
+
+    def give_up_ballast(self) -> bool:
+        return False
+
+    def note_attempt(self, attempt_id: int) -> None:
+        """The server itself tells when it has stepped back."""
+
+    def steps_back(self, connection: Connection) -> bool:
+        return has_new_timeline(connection)
 
     def now(self) -> datetime:
         return self._clock.now()

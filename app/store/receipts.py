@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, insert, literal_column, null, select, update
 
 from app.forms.model import Retention
 from app.lead import LeadState
@@ -46,8 +46,14 @@ def leave_receipt(
         .where(outbox.c.lead_id == lead_id, ~delivered)
         .values(state=LeadState.DISCARDED, reason=why, **receipt)
     )
-    for table in (payloads, attempts):
-        connection.execute(delete(table).where(table.c.lead_id == lead_id))
+    connection.execute(delete(payloads).where(payloads.c.lead_id == lead_id))
+    # The rows stay: the newest attempt's number tells how far the store has come, and none may be given twice.
+    made = case((attempts.c.kind == "create", attempts.c.vitec_id), else_=null())
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.lead_id == lead_id)
+        .values(detail=None, snapshot=null(), vitec_id=made)
+    )
     connection.execute(delete(events).where(events.c.lead_id == lead_id, events.c.actor.is_(None)))
     connection.execute(update(events).where(events.c.lead_id == lead_id).values(detail={}))
     add_event(connection, lead_id, why, now=now, actor=actor)

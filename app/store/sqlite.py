@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from app.errors import StoreError, StoreOccupied
+from app.store.ballast import Ballast
+from app.store.clockstep import NOTABLE, find_step, follow_step
+from app.store.highwater import MarkFile
 from app.store.migrate import upgrade
 from app.store.outbox import clear_leases
-from app.store.place import RESERVE, has_room, refuse_network
+from app.store.place import RESERVE, find_free, refuse_network
 from app.store.sealed import entrust
 from app.store.vault import Vault
 
@@ -122,6 +125,15 @@ class FileLock:
             self._file = None
 
 
+def has_wal_reset_bug(version: tuple[int, int, int]) -> bool:
+    """Whether two connections that write or checkpoint at once may damage the log (sqlite.org/wal.html).
+
+    Mended in 3.51.3, and in 3.50.7 and 3.44.6 of the older lines.
+    """
+    mended = {(3, 50): (3, 50, 7), (3, 44): (3, 44, 6)}.get(version[:2], (3, 51, 3))
+    return (3, 7, 0) <= version < mended
+
+
 class SqliteDatabase:
     """The file, held by one process from `open` until its stack unwinds."""
 
@@ -132,6 +144,9 @@ class SqliteDatabase:
         self._vault = vault
         self.name = str(path)
         self._reserve = reserve
+        self._mark = MarkFile(path)
+        self._ballast = Ballast(path)
+        self._stepped_back = False
 
     def open(self, held: ExitStack) -> Engine:
         lock = FileLock(self.path)
@@ -144,14 +159,33 @@ class SqliteDatabase:
         with engine.connect() as connection:
             upgrade(connection)
         with engine.begin() as connection:
-            clear_leases(connection)
+            self._take_over(connection)
+        self._ballast.take_on(free=self._find_room())
         return engine
+
+    def _take_over(self, connection: Connection) -> None:
+        """From a process that is dead, at a time that may lie before its own, perhaps as a copy of its store."""
+        clear_leases(connection)
+        now = self.now()
+        if (step := find_step(connection, now=now)) > NOTABLE:
+            follow_step(connection, back=step, now=now)
+        self._stepped_back = self._mark.is_ahead(connection)
 
     def open_readers(self) -> Engine:
         return open_readers(self.path, self._vault)
 
     def has_room(self) -> bool:
-        return has_room(self.path.parent, reserve=self._reserve)
+        room = self._find_room()
+        if room:
+            self._ballast.take_on(free=room)
+        return room > 0
+
+    def _find_room(self) -> int:
+        """Bytes free beyond the reserve; 0 when it is reached."""
+        return max(0, find_free(self.path.parent) - self._reserve)
+
+    def give_up_ballast(self) -> bool:
+        return self._ballast.drop()
 
     def wipe(self, engine: Engine, *, thoroughly: bool) -> bool:
         """The log, and the copies that pages keep of rows which moved on to others."""
@@ -173,3 +207,11 @@ class SqliteDatabase:
 
     def when_notified(self, wake: object) -> None:
         """Nobody else writes the file."""
+
+    def note_attempt(self, attempt_id: int) -> None:
+        self._mark.write(attempt_id)
+
+    def steps_back(self, connection: Connection) -> bool:
+        del connection  # what there is to see was seen when it was opened
+        stepped_back, self._stepped_back = self._stepped_back, False
+        return stepped_back

@@ -96,7 +96,8 @@ class Store:
             _log.error("encryption_key_missing", store=self.name, keys=missing)
         self._readers = self._database.open_readers()
         held.callback(self._readers.dispose)
-        self._writer = Writer(engine, has_room=self._database.has_room)
+        database = self._database
+        self._writer = Writer(engine, has_room=database.has_room, make_room=database.give_up_ballast)
         held.callback(self._writer.close)
 
     def close(self) -> None:
@@ -113,6 +114,14 @@ class Store:
     def now(self) -> datetime:
         """By the clock that all who share the database go by. Raises StoreUnavailable when it is not open."""
         return self._database.now()
+
+    def note_attempt(self, attempt_id: int) -> None:
+        """An attempt is on record, and its first byte about to be sent."""
+        self._database.note_attempt(attempt_id)
+
+    def steps_back(self, connection: Connection) -> bool:
+        """Whether the store has become one of an earlier time: a restored copy, or a replica that lagged."""
+        return self._database.steps_back(connection)
 
     async def accept(self, new: NewLead) -> Acceptance:
         """Keeps a lead and returns when it is on disk. Raises IdempotencyConflict or StoreUnavailable.

@@ -16,7 +16,7 @@ from app.failpoints import reach
 from app.identity import IdentitySource
 from app.log import get_logger
 from app.store.acceptance import accept_all
-from app.store.failures import describe, is_broken, is_conflict
+from app.store.failures import describe, is_broken, is_conflict, is_full
 from app.store.words import Acceptance, NewLead
 
 T = TypeVar("T")
@@ -64,11 +64,16 @@ class Writer:
         *,
         identities: IdentitySource | None = None,
         has_room: Callable[[], bool] = lambda: True,
+        make_room: Callable[[], bool] = lambda: False,
     ) -> None:
-        """New leads are refused while `has_room` says no; every other job still runs."""
+        """New leads are refused while `has_room` says no; every other job still runs.
+
+        On a full disk `make_room` is asked once a batch, and the batch tried again when there was room to make.
+        """
         self._engine = engine
         self._identities = identities or IdentitySource()
         self._has_room = has_room
+        self._make_room = make_room
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self.failed = False
@@ -144,6 +149,9 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be told that it was kept
             if is_conflict(error) and not last:
                 raise _Conflict from None
+            if is_full(error) and self._make_room():
+                self._engine.dispose()
+                return self._try(batch, last=True)
             cause = describe(error)
             _log.error("commit_failed", cause=cause, jobs=len(batch))
             self.failed = True

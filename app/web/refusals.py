@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.web.preferences import prefers_html
+from app.web.preferences import asks_for_json, prefers_html
 from app.web.problems import Problem, explain, write_problem
 from app.web.reception import Reception
 from app.web.security import NO_STORE, page_headers
@@ -27,12 +27,13 @@ class Refusals:
 
     def _tell(self, request: Request, problem: Problem) -> Response:
         path, headers = request.scope["path"], {**NO_STORE}
+        accept = request.headers.get("accept", "")
         if path.startswith("/f/"):
-            as_page = True
+            as_page = not asks_for_json(accept)
         elif path.startswith("/api/"):
             as_page = False
         else:
-            as_page = prefers_html(request.headers.get("accept", ""))
+            as_page = prefers_html(accept)
             headers["Vary"] = "Accept"
         tell = self._show_page if as_page else self._write
         response = tell(request, problem)
