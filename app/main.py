@@ -9,6 +9,10 @@ from app.errors import LeadgateError
 from app.forms.live import LiveForms
 from app.intake.accept import Acceptor
 from app.intake.digests import Digests
+from app.intake.gatekeeper import Gatekeeper
+from app.intake.limits import Limiter
+from app.intake.proof import Challenger
+from app.rates import OFF
 from app.resources import STATIC
 from app.store.store import Store
 from app.web.api import Api
@@ -22,12 +26,16 @@ from app.web.security import Boundary, CrossOrigin
 from app.web.tokens import TokenSigner
 
 
-def create_app(*, forms: LiveForms, store: Store, secret: bytes, public_url: str | None = None) -> FastAPI:
+def create_app(
+    *, forms: LiveForms, store: Store, secret: bytes, public_url: str | None = None, rate_limit: str = OFF
+) -> FastAPI:
     """The gateway as visitors and developers meet it. The store must be open before the first request."""
+    acceptor = Acceptor(store, Digests(secret))
     reception = Reception(
         forms=forms,
         store=store,
-        acceptor=Acceptor(store, Digests(secret)),
+        acceptor=acceptor,
+        gatekeeper=Gatekeeper(store, acceptor, limiter=Limiter(rate_limit), challenger=Challenger(secret)),
         signer=TokenSigner(secret),
         public_url=public_url,
         now=store.now,

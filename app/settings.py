@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import ConfigurationError, Mistake
+from app.rates import check_rate
 
 PREFIX = "LEADGATE_"
 
@@ -147,6 +148,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     encryption_keys: Annotated[tuple[FernetKey, ...], BeforeValidator(_split)] = ()
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = ()
+    rate_limit: Annotated[str, AfterValidator(check_rate)] = "120/minute, 1000/hour"
     log_format: Literal["json", "console"] | None = None
     files: Mapping[str, Path] = Field(default_factory=dict)
     """The files that NAME_FILE named, by name of the setting: a password is read from its file at each use."""
@@ -295,7 +297,6 @@ _IDLE = (
     "ADMIN_PASSWORD_HASH",
     "USERS",
     "METRICS_TOKEN",
-    "RATE_LIMIT",
 )
 
 

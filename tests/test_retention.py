@@ -24,6 +24,7 @@ from app.store.history import add_event, load_history
 from app.store.leads import find_status, load_lead
 from app.store.operator import discard_lead, release_lead, retry_lead
 from app.store.outbox import finish_attempt, mark_delivered
+from app.store.quarantine import mark_named
 from app.store.receipts import Expired, find_expired, is_purge_due, purge_expired, take_purge
 from app.store.reconciling import ReadPath, keep_canary, load_read_path
 from app.store.schema import attempts, events, leads, metadata, outbox, payloads
@@ -93,6 +94,18 @@ def test_a_lead_goes_when_its_state_s_time_is_over(
     assert purge_now(connection, now=NOW + kept) == 1
     assert is_purged(connection, lead_id)
     assert purge_now(connection, now=NOW + 1000 * DAY) == 0
+
+
+def test_a_suspect_goes_when_its_time_since_a_digest_named_it_is_over(connection: Connection) -> None:
+    lead_id = put(connection, LeadState.QUARANTINED)
+    assert mark_named(connection, [lead_id], now=NOW + 5 * DAY) == 1
+    assert purge_now(connection, now=NOW + 35 * DAY - SECOND) == 0
+    assert purge_now(connection, now=NOW + 35 * DAY) == 1
+    found = find_status(connection, lead_id)
+    assert found is not None
+    assert (found.state, found.reason) == (LeadState.DISCARDED, "purged")
+    with pytest.raises(OperatorError, match="cannot be released"):
+        release_lead(connection, lead_id, now=NOW + 36 * DAY, actor="eva")
 
 
 @pytest.mark.parametrize("state", [LeadState.HELD, LeadState.PENDING, LeadState.QUARANTINED])
@@ -248,7 +261,7 @@ def test_what_is_old_is_found_by_an_index(connection: Connection) -> None:
     event.listen(connection, "before_cursor_execute", listen)
     find_expired(connection, USUAL, now=NOW, limit=50)
     event.remove(connection, "before_cursor_execute", listen)
-    assert len(asked) == 3
+    assert len(asked) == 4
     for sql, parameters in asked:
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)]
         steps = [step for step in plan if "outbox" in step]

@@ -41,7 +41,11 @@ class Gateway:
 
     def create_app(self) -> FastAPI:
         return create_app(
-            forms=self.forms, store=self.store, secret=self.secret, public_url=self.settings.public_url
+            forms=self.forms,
+            store=self.store,
+            secret=self.secret,
+            public_url=self.settings.public_url,
+            rate_limit=self.settings.rate_limit,
         )
 
     def make_worker(self, client: VitecClient) -> Worker:

@@ -39,7 +39,7 @@ def list_leads(
     """Leads, the newest first."""
     rows = reports.list_leads(read_settings(), states=state or [], form=form, limit=limit)
     if as_json:
-        print_json(rows)
+        print_json([{name: row[name] for name in row if name != "reason"} for row in rows])
     else:
         reports.print_list(rows)
 

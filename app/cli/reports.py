@@ -35,7 +35,8 @@ def list_leads(
     settings: Settings, *, states: Sequence[LeadState], form: str | None, limit: int | None
 ) -> list[Row]:
     job = partial(list_statuses, states=states, form=form, limit=limit)
-    return [describe_status(status) for status in read_beside(require_store(settings), job)]
+    found = read_beside(require_store(settings), job)
+    return [describe_status(status) | {"reason": status.reason} for status in found]
 
 
 def tell_one(settings: Settings, name: str) -> Row:
@@ -90,7 +91,8 @@ def find_revision(settings: Settings) -> str | None:
 
 def print_list(rows: Sequence[Row]) -> None:
     for row in rows:
-        print(f"{row['reference']}  {row['status']:<11}  {row['receivedAt']}  {row['form']:<16}  {row['id']}")
+        line = f"{row['reference']}  {row['status']:<11}  {row['receivedAt']}  {row['form']:<16}  {row['id']}"
+        print(f"{line}  {row['reason'] or ''}".rstrip())
     if not rows:
         print("no leads")
 
@@ -101,6 +103,8 @@ _PLACE = ("form", "reason", "receivedAt", "deliveredAt", "vitecLeadId", "purgedA
 def print_story(story: Row) -> None:
     print(f"{story['reference']}  {story['status']}  {story['id']}")
     _print_values({name: story[name] for name in _PLACE}, "  ")
+    if story["spam"]:
+        print(f"  spam: {', '.join(story['spam']['reasons'])} (score {story['spam']['score']:g})")
     print("lead" if story["lead"] else "of the lead nothing but this is left")
     _print_values(story["lead"], "  ")
     print("history")

@@ -69,6 +69,8 @@ def find_expired(
         for state, since, age in (
             (LeadState.DELIVERED, outbox.c.state_at, terms.delivered),
             (LeadState.DISCARDED, outbox.c.state_at, terms.discarded),
+            # Nobody's suspicion goes unseen: its time begins when a digest has named it.
+            (LeadState.QUARANTINED, outbox.c.named_at, terms.quarantined),
         ):
             lead_ids = _find(connection, form, state, since <= now - age, limit)
             if lead_ids:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +34,7 @@ def tell_story(connection: Connection, lead_id: str) -> Story:
     status = find_status(connection, lead_id)
     if status is None:
         raise LeadNotFound(f"there is no lead {lead_id}")
+    history = load_history(connection, lead_id)
     story = {
         **describe_status(status),
         "reason": status.reason,
@@ -40,10 +42,18 @@ def tell_story(connection: Connection, lead_id: str) -> Story:
         "vitecLeadId": status.vitec_lead_id,
         "purgedAt": status.purged_at,
         "lead": {} if status.purged_at else _find_content(connection, lead_id),
-        "history": load_history(connection, lead_id),
+        "spam": _find_suspicion(history),
+        "history": history,
     }
     readable: Story = json.loads(json.dumps(story, default=_write_value))
     return readable
+
+
+def _find_suspicion(history: Sequence[Story]) -> Story | None:
+    """What spoke against the lead when it came, whether it was let in or not."""
+    kinds = {"quarantined", "suspected"}
+    found = next((entry for entry in history if entry["kind"] in kinds and "score" in entry), None)
+    return {"score": found["score"], "reasons": found["reasons"]} if found else None
 
 
 def _find_content(connection: Connection, lead_id: str) -> Story:
