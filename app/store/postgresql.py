@@ -156,11 +156,6 @@ class PostgresqlDatabase:
         """Its own disk is its operator's care: it says so itself when it is full."""
         return True
 
-    def wipe(self, engine: Engine, *, thoroughly: bool) -> bool:
-        """Its own vacuum overwrites what was deleted, in its own time."""
-        del engine, thoroughly
-        return True
-
     def give_up_ballast(self) -> bool:
         return False
 
@@ -169,6 +164,11 @@ class PostgresqlDatabase:
 
     def steps_back(self, connection: Connection) -> bool:
         return has_new_timeline(connection)
+
+    def wipe(self, engine: Engine, *, thoroughly: bool) -> bool:
+        """Its own vacuum overwrites what was deleted, in its own time."""
+        del engine, thoroughly
+        return True
 
     def now(self) -> datetime:
         return self._clock.now()
