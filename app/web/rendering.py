@@ -83,12 +83,13 @@ class Renderer:
         reference: str,
         again: Mapping[str, str] = _NOTHING,
         meant: str | None = None,
+        masked: bool = False,
         framed: bool = False,
     ) -> bytes:
         """What a visitor sees once a lead is kept. `reference` as it is written, in groups.
 
         `again` is what the page for another lead is opened with; `meant` the domain of an e-mail address that
-        looks mistyped.
+        looks mistyped; `masked` says that a personnummer was made unreadable.
         """
         heading, text = _head(form.thanks[language])
         return self._render(
@@ -99,6 +100,7 @@ class Renderer:
             reference=reference,
             again={**again, "lang": language},
             meant=meant,
+            masked=masked,
             heading=heading,
             text=text,
         )
