@@ -80,19 +80,26 @@ class FieldError:
     """Stable and machine-readable, such as `invalid_email`."""
     detail: str
     """A sentence for the visitor."""
+    path: tuple[str, ...] = ()
+    """The keys that lead to it, where a dot in one of them would be taken for the next."""
 
     @property
     def pointer(self) -> str:
         """RFC 6901, as a URI fragment: `#/consents/newsletter`."""
-        return "#/" + quote(self.field.replace("~", "~0").replace("/", "~1").replace(".", "/"))
+        keys = self.path or self.field.split(".")
+        return "#/" + "/".join(quote(key.replace("~", "~0").replace("/", "~1")) for key in keys)
 
 
 class SubmissionRefused(LeadgateError):
-    """What was sent cannot become a lead. Carries all errors; its text holds no value a visitor typed."""
+    """What was sent cannot become a lead. Carries all errors; its text holds nothing a visitor typed."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         self.errors = tuple(errors)
-        super().__init__(", ".join(f"{error.field}: {error.code}" for error in self.errors))
+        told = (
+            error.code if error.code == "unknown_field" else f"{error.field}: {error.code}"
+            for error in errors
+        )
+        super().__init__(", ".join(told))
 
 
 class IdempotencyConflict(LeadgateError):

@@ -1,12 +1,16 @@
 """Builds the web application. The only place where routes are mounted."""
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
 
 from app import __version__
-from app.errors import LeadgateError
+from app.errors import LeadgateError, StoreUnavailable
 from app.forms.live import LiveForms
+from app.forms.model import Password
 from app.intake.accept import Acceptor
 from app.intake.digests import Digests
 from app.intake.gatekeeper import Gatekeeper
@@ -17,7 +21,9 @@ from app.resources import STATIC
 from app.store.store import Store
 from app.web.api import Api
 from app.web.assets import CachedFiles
+from app.web.embed import Embed
 from app.web.health import Health
+from app.web.metrics import Metrics
 from app.web.openapi import describe_api
 from app.web.pages import Pages
 from app.web.reception import Reception
@@ -27,7 +33,13 @@ from app.web.tokens import TokenSigner
 
 
 def create_app(
-    *, forms: LiveForms, store: Store, secret: bytes, public_url: str | None = None, rate_limit: str = OFF
+    *,
+    forms: LiveForms,
+    store: Store,
+    secret: bytes,
+    public_url: str | None = None,
+    rate_limit: str = OFF,
+    metrics_token: Password | None = None,
 ) -> FastAPI:
     """The gateway as visitors and developers meet it. The store must be open before the first request."""
     acceptor = Acceptor(store, Digests(secret))
@@ -55,10 +67,33 @@ def create_app(
     app.router.routes += [
         *Api(reception).routes(),
         *Pages(reception).routes(),
-        *Health(store).routes(),
+        *Embed(reception).routes(),
+        *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),
         Mount("/static", CachedFiles(directory=STATIC)),
     ]
     app.openapi = lambda: describe_api(forms.current, public_url=public_url)  # type: ignore[method-assign]
-    app.add_middleware(Boundary, answer_defect=refusals.answer_defect)
+    secure = (public_url or "").startswith("https://")
+    app.add_middleware(Boundary, answer_defect=refusals.answer_defect, secure=secure)
     app.add_middleware(CrossOrigin, describe=reception.cors_headers)
     return app
+
+
+def create_watch_app(*, forms: LiveForms, store: Store, metrics_token: Password | None = None) -> Starlette:
+    """What whoever watches a delivering process may ask it."""
+    routes = list_watch_routes(forms=forms, store=store, metrics_token=metrics_token)
+    app = Starlette(routes=routes, exception_handlers={StoreUnavailable: _answer_unavailable})
+    app.add_middleware(Boundary, answer_defect=_answer_defect)
+    return app
+
+
+def list_watch_routes(*, forms: LiveForms, store: Store, metrics_token: Password | None) -> list[Route]:
+    metrics = Metrics(store=store, forms=forms, now=store.now, token=metrics_token)
+    return [*Health(store).routes(), *metrics.routes()]
+
+
+async def _answer_defect(_request: Request) -> Response:
+    return PlainTextResponse("defect\n", 500)
+
+
+async def _answer_unavailable(_request: Request, _error: Exception) -> Response:
+    return PlainTextResponse("unavailable\n", 503)

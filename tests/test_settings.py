@@ -25,6 +25,7 @@ GOOD = {
     "LEADGATE_RECONCILE_SETTLE": "20m",
     "LEADGATE_PUBLIC_URL": "https://forms.example.se/",
     "LEADGATE_SECRET_KEY": SECRET,
+    "LEADGATE_METRICS_TOKEN": "scrape",
     "LEADGATE_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8",
     "LEADGATE_RATE_LIMIT": "60/minute,500/hour",
     "LEADGATE_LOG_FORMAT": "console",
@@ -72,6 +73,7 @@ def test_every_name_is_read(nowhere: Path) -> None:
 def test_every_name_may_stand_in_a_file(tmp_path: Path, nowhere: Path, name: str) -> None:
     file = tmp_path / "value"
     file.write_text(GOOD[name] + "\n", encoding="utf-8")
+    file.chmod(0o640)
     others = {other: value for other, value in GOOD.items() if other != name}
     environment = read({**others, f"{name}_FILE": str(file)}, nowhere)
     assert not environment.mistakes
@@ -253,7 +255,7 @@ def test_a_name_with_a_slip_of_the_pen_is_a_warning(nowhere: Path) -> None:
 
 
 def test_names_that_nothing_acts_on_yet_are_told(nowhere: Path) -> None:
-    later = "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL ADMIN_PASSWORD_HASH USERS METRICS_TOKEN"
+    later = "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL ADMIN_PASSWORD_HASH USERS"
     environment = read({f"LEADGATE_{name}": "x" for name in later.split()}, nowhere)
     assert environment.mistakes == []
     assert [str(one) for one in environment.warnings] == [

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import logging
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -59,10 +60,13 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(respond: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[Server]:
+async def serving(
+    respond: Callable[[asyncio.StreamWriter], Awaitable[None]], *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Server]:
     server = Server(respond)
-    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0)
-    server.base_url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0, ssl=tls)
+    port = listener.sockets[0].getsockname()[1]
+    server.base_url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
     try:
         yield server
     finally:
@@ -192,6 +196,12 @@ CALLS: list[tuple[Ask, str, CallGroup]] = [
         "GET /Contacts/GetContactsWithPhonenumber?phoneNumber=%2B4670&customerId=M1",
         CallGroup.READ,
     ),
+    (
+        lambda client, login: client.probe_contact(login, "M1"),
+        "POST /Contacts/UpdatePerson",
+        CallGroup.CONTACT,
+    ),
+    (lambda client, login: client.probe_create(login, "M1"), "POST /CRM/Lead/M1", CallGroup.CREATE),
     (lambda client, login: client.get_users(login, "M1"), "GET /User/GetUser?CustomerId=M1", CallGroup.READ),
     (lambda client, login: client.get_user_groups(login, "M1"), "GET /CRM/Usergroups/M1", CallGroup.READ),
     (
@@ -202,7 +212,9 @@ CALLS: list[tuple[Ask, str, CallGroup]] = [
 ]
 
 
-@pytest.mark.parametrize(("ask", "line", "group"), CALLS, ids=[line for _, line, _ in CALLS])
+@pytest.mark.parametrize(
+    ("ask", "line", "group"), CALLS, ids=[f"{number} {line}" for number, (_, line, _) in enumerate(CALLS)]
+)
 async def test_each_call_has_its_address_and_its_groups_password(
     ask: Ask, line: str, group: CallGroup
 ) -> None:

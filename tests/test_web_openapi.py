@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from app.forms.model import Forms
 from app.web.openapi import describe_api
 from tests.gateways import ANNA, LEADS, NOBODY, STRANGER, Gateway, build, open_gateway
-from tests.test_web_security import ROUTES
+from tests.test_web_security import list_public
 
 Document = dict[str, Any]
 METHODS = {"get", "post", "options"}
@@ -77,8 +77,8 @@ def test_every_schema_is_one_and_every_reference_leads_somewhere(document: Docum
 
 def test_every_route_is_documented_and_every_documented_one_is_there(document: Document) -> None:
     documented = {(path, method.upper()) for path, method, _, _ in operations(document)}
-    undocumented = {("/openapi.json", "GET"), ("/static", "GET")}
-    assert documented == set(ROUTES) - undocumented
+    undocumented = {("/openapi.json", "GET"), ("/static", "GET"), ("/metrics", "GET")}
+    assert documented == set(list_public()) - undocumented
 
 
 def test_the_public_address_is_the_server(tmp_path: Path) -> None:
@@ -199,6 +199,11 @@ async def drive(gateway: Gateway) -> list[tuple[str, str, httpx.Response]]:
         as_json = {"Accept": "application/json"} | options.get("headers", {})
         await ask("/f/{form}", "POST", "/f/kontakt", **options | {"headers": as_json})
     await ask("/f/{form}", "POST", "/f/kontakt", data=ANNA, headers={"Accept": "application/json"})
+    for file in ("v1.json", "v1.js", "okand.js"):
+        script = await ask("/embed/{file}", "GET", f"/embed/{file}")
+        known = {"If-None-Match": script.headers.get("etag", "")}
+        await ask("/embed/{file}", "GET", f"/embed/{file}", headers=known)
+    await ask("/embed/v1/{form}", "GET", "/embed/v1/kontakt")
     for path in ("/healthz", "/readyz"):
         await ask(path, "GET", path)
     gateway.store.close()
@@ -229,5 +234,11 @@ async def test_what_is_documented_is_what_happens(tmp_path: Path) -> None:
         assert kind in content or (not content and not answer.content)
         if kind.endswith("json"):
             validator(document, content[kind]["schema"]).validate(answer.json())
-        for name in ("Location", "Retry-After", "Idempotent-Replayed", "Preference-Applied"):
+        for name in (
+            "Location",
+            "Retry-After",
+            "Idempotent-Replayed",
+            "Preference-Applied",
+            "Leadgate-Conversion",
+        ):
             assert (name not in answer.headers) or name in described["headers"]

@@ -1,10 +1,11 @@
 """The operator's commands: carried out by a running server through its socket, or with the lock when none runs."""
 
 import asyncio
+import getpass
 import json
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -43,6 +44,9 @@ _REKEY_BATCH = 100
 _AT_A_TIME = 5.0
 
 Command = dict[str, Any]
+
+Plant = Callable[[str, str], Awaitable[Any]]
+"""Keeps a canary of that form, for whoever wants one. Raises LeadgateError."""
 
 
 def locate_socket(database: Path) -> Path:
@@ -111,13 +115,13 @@ async def _rekey(store: Store, command: Command) -> Command:
 
 
 @asynccontextmanager
-async def listening(store: Store) -> AsyncIterator[None]:
+async def listening(store: Store, *, plant: Plant | None = None) -> AsyncIterator[None]:
     """Answers on the store's socket, mode 0600: who may write the store may command. Raises LeadgateError."""
     path = locate_socket(store.path)
     before = os.umask(0o177)
     try:
         path.unlink(missing_ok=True)  # the lock is held: whoever made it is gone
-        server = await asyncio.start_unix_server(_Desk(store).answer, path, limit=_LONGEST_LINE)
+        server = await asyncio.start_unix_server(_Desk(store, plant).answer, path, limit=_LONGEST_LINE)
     except OSError as error:
         raise LeadgateError(f"{path}: cannot listen for commands: {error.strerror}") from None
     finally:
@@ -132,6 +136,7 @@ async def listening(store: Store) -> AsyncIterator[None]:
 @dataclass(frozen=True, slots=True)
 class _Desk:
     store: Store
+    plant: Plant | None
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -147,7 +152,10 @@ class _Desk:
 
     async def _try(self, line: bytes) -> Command:
         try:
-            return {"result": await carry_out(self.store, json.loads(line))}
+            command = json.loads(line)
+            if command["do"] == "canary" and self.plant is not None:
+                return {"result": await self.plant(str(command["form"]), str(command["actor"]))}
+            return {"result": await carry_out(self.store, command)}
         except LeadgateError as error:
             return {"error": str(error)}
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -157,11 +165,13 @@ class _Desk:
 def command_store(place: Place | Path | str, command: Command) -> Any:
     """Through the server that holds the SQLite file, or by itself where nobody need. Raises LeadgateError."""
     at = find_place(place).at
-    channel = _connect(locate_socket(at)) if isinstance(at, Path) else None
-    if channel is None:
-        return asyncio.run(_carry_out_alone(place, command))
-    with channel:
-        return _ask(channel, command)
+    channel = find_server(at)
+    return asyncio.run(_carry_out_alone(place, command)) if channel is None else ask(channel, command)
+
+
+def find_server(database: Path | str) -> socket.socket | None:
+    """The server that holds the SQLite file; None where nobody does, or nobody need."""
+    return _connect(locate_socket(database)) if isinstance(database, Path) else None
 
 
 def _connect(path: Path) -> socket.socket | None:
@@ -175,18 +185,28 @@ def _connect(path: Path) -> socket.socket | None:
     return channel
 
 
-def _ask(channel: socket.socket, command: Command) -> Any:
+def ask(channel: socket.socket, command: Command) -> Any:
+    """What the server says to a command, its one on this channel. Raises OperatorError."""
     if command["do"] in _SLOW:
         channel.settimeout(_SLOW_WITHIN + 1)
     try:
-        channel.sendall(json.dumps(command).encode() + b"\n")
-        with channel.makefile("rb") as answers:
-            answer = json.loads(answers.readline())
+        with channel:
+            channel.sendall(json.dumps(command).encode() + b"\n")
+            with channel.makefile("rb") as answers:
+                answer = json.loads(answers.readline())
     except (OSError, ValueError):
         raise OperatorError("the running server did not answer; look whether it was done") from None
     if "error" in answer:
         raise OperatorError(answer["error"])
     return answer["result"]
+
+
+def name_actor() -> str:
+    """Who is at the terminal."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"
 
 
 async def _carry_out_alone(place: Place | Path | str, command: Command) -> Any:

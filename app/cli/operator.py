@@ -1,8 +1,6 @@
 """The operator's commands: leads, gates and the database."""
 
-import getpass
 import json
-import os
 import sys
 from typing import Annotated, Any, TextIO
 
@@ -10,7 +8,7 @@ import typer
 
 from app.cli import reports
 from app.cli.configuration import locate_store, read_configuration
-from app.cli.control import command_store
+from app.cli.control import command_store, name_actor
 from app.errors import ConfigurationError, OperatorError
 from app.forms.model import Mode
 from app.lead import LeadState
@@ -98,13 +96,6 @@ def _act_on(names: list[str], verb: str, done: str, **details: str) -> None:
             refused += 1
     if refused:
         raise typer.Exit(1)
-
-
-def name_actor() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        return f"uid {os.getuid()}"
 
 
 @gates.callback()

@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 
 from app.cli import reports
 from app.cli.configuration import load_secret, read_configuration
-from app.cli.control import command_store
-from app.cli.operator import name_actor, print_json
+from app.cli.control import command_store, name_actor
+from app.cli.operator import print_json
 from app.cli.retention import list_retention
 from app.errors import LeadNotFound, OperatorError
 from app.identity import write_reference

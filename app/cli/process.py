@@ -165,12 +165,18 @@ async def serve(configuration: Configuration, *, host: str, port: int, deliver: 
             )
 
 
-async def deliver(configuration: Configuration) -> None:
-    """`leadgate deliver`. Raises LeadgateError."""
+async def deliver(configuration: Configuration, *, host: str, port: int | None) -> None:
+    """`leadgate deliver`; on a port it answers whoever watches it. Raises LeadgateError."""
+    listener = None if port is None else bind(host, port)
     stop = Stop()
     async with open_gateway(configuration) as gateway:
         _warn_of_sqlite(configuration)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
+        watched: list[Listening] = []
+        told = f"Leadgate delivers from {gateway.store.name}"
+        if listener is not None:
+            proxies = configuration.settings.trusted_proxies
+            watched = [(make_server(gateway.create_watch_app(), trusted_proxies=proxies), listener)]
+            told += f", watched on {address_of(listener)}"
         async with delivering(gateway, stop=stop):
-            print(f"Leadgate delivers from {gateway.store.name}", flush=True)
-            await stop.wait()
+            await run_servers(watched, stop=stop, announce=lambda: print(told, flush=True))

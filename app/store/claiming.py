@@ -49,6 +49,8 @@ class Selection:
     """How many leads of one customer may be under way."""
     suspects: bool | None = None
     """Only those whose claim ended in a crash, which are worked on alone; or only the others; None for all."""
+    lead_id: str | None = None
+    """This lead and no other."""
 
 
 _ANY = Selection()
@@ -138,6 +140,8 @@ def _due(connection: Connection, selection: Selection, *, now: datetime) -> Sele
     ]
     if selection.suspects is not None:
         conditions.append(_is_suspect() if selection.suspects else ~_is_suspect())
+    if selection.lead_id is not None:
+        conditions.append(outbox.c.lead_id == selection.lead_id)
     if shut := _find_shut(connection, selection, now=now):
         conditions.append(outbox.c.login.not_in(shut))
     if selection.per_customer is not None:

@@ -14,6 +14,8 @@ from app.store.vault import Vault
 
 
 class Database(Protocol):
+    kind: str
+    """`sqlite` or `postgresql`."""
     name: str
     """As the operator knows it, without a password."""
     patience: float | None
@@ -45,6 +47,9 @@ class Database(Protocol):
         Thoroughly: the whole file is written anew, which takes a second for each hundred megabytes or two.
         False when somebody was reading the old state all the while.
         """
+
+    def count_free_bytes(self) -> int | None:
+        """Room left on its disk; None where that is another machine's."""
 
     def now(self) -> datetime:
         """By the clock that all who use this database go by; known once it is open."""

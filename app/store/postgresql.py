@@ -111,11 +111,11 @@ def _verify(connection: Any) -> None:
 
 
 def _hide_values(context: ExceptionContext) -> None:
-    """The server's details repeat the row that it refused; its first sentence does not."""
+    """The server's details repeat the row that it refused; its first sentence only quotes what it cannot read."""
     error = context.original_exception
     if not isinstance(error, psycopg.Error) or error.diag.message_primary is None:
         return
-    said = error.diag.message_primary
+    said = type(error).__name__ if isinstance(error, psycopg.DataError) else error.diag.message_primary
     error.args = (said,)
     if context.sqlalchemy_exception is not None:
         context.sqlalchemy_exception.args = (f"({type(error).__name__}) {said}",)
@@ -129,6 +129,7 @@ def name_of(url: URL) -> str:
 class PostgresqlDatabase:
     """A database that any number of machines serve and deliver from."""
 
+    kind = "postgresql"
     patience: float | None = 2.5
 
     def __init__(self, address: str, *, clock: Clock | None = None, vault: Vault | None = None) -> None:
@@ -155,6 +156,9 @@ class PostgresqlDatabase:
     def has_room(self) -> bool:
         """Its own disk is its operator's care: it says so itself when it is full."""
         return True
+
+    def count_free_bytes(self) -> None:
+        return None
 
     def give_up_ballast(self) -> bool:
         return False

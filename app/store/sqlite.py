@@ -137,6 +137,7 @@ def has_wal_reset_bug(version: tuple[int, int, int]) -> bool:
 class SqliteDatabase:
     """The file, held by one process from `open` until its stack unwinds."""
 
+    kind = "sqlite"
     patience: float | None = None  # what the disk does not take within seconds, it refuses
 
     def __init__(self, path: Path, *, reserve: int = RESERVE, vault: Vault | None = None) -> None:
@@ -201,6 +202,9 @@ class SqliteDatabase:
             finally:
                 driver.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         return not busy
+
+    def count_free_bytes(self) -> int:
+        return find_free(self.path.parent)
 
     def now(self) -> datetime:
         return datetime.now(UTC)

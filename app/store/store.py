@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError
 
+from app import tally
 from app.errors import StoreError, StoreUnavailable
 from app.log import get_logger
 from app.store.database import find_database
@@ -66,6 +67,11 @@ class Store:
     def name(self) -> str:
         """As the operator knows it."""
         return self._database.name
+
+    @property
+    def kind(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._database.kind
 
     @property
     def path(self) -> Path:
@@ -133,6 +139,7 @@ class Store:
                 acceptance = await self.writer.accept(new)
         except TimeoutError:
             raise StoreUnavailable("the database takes too long") from None
+        (tally.REPLAYED if acceptance.replayed else tally.ACCEPTED).add(new.form)
         if not acceptance.replayed:
             self.wake()
         return acceptance
@@ -175,6 +182,10 @@ class Store:
             raise StoreUnavailable("a write takes too long") from None
         if failed:
             self.writer.failed = False
+
+    def count_free_bytes(self) -> int | None:
+        """Room left on the file's disk; None for PostgreSQL, whose disk is its operator's care."""
+        return self._database.count_free_bytes()
 
     def when_accepted(self, notify: Callable[[], None]) -> None:
         """Calls back in this event loop after each new lead, so that nobody need wait for a poll."""

@@ -67,16 +67,18 @@ def _find_content(connection: Connection, lead_id: str) -> Story:
 def _open_lead(lead: Lead) -> Story:
     """What was sent in, by the names it was sent under."""
     told = {"id", "reference", "form", "received_at"}
-    opened: Story = _rename({name: value for name, value in asdict(lead).items() if name not in told})
+    opened: Story = rename_keys({name: value for name, value in asdict(lead).items() if name not in told})
     return opened | {"follows": write_reference(lead.follows) if lead.follows else None}
 
 
-def _rename(value: Any) -> Any:
+def rename_keys(value: Any) -> Any:
+    """Names as programs know them: `assigned_to_id` is `assignedToId`."""
     if isinstance(value, dict):
         return {
-            re.sub(r"_(.)", lambda found: found[1].upper(), name): _rename(one) for name, one in value.items()
+            re.sub(r"_(.)", lambda found: found[1].upper(), name): rename_keys(one)
+            for name, one in value.items()
         }
-    return [_rename(one) for one in value] if isinstance(value, list | tuple) else value
+    return [rename_keys(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _write_value(value: object) -> str:

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
+from app import tally
 from app.errors import StoreUnavailable
 from app.failpoints import reach
 from app.identity import IdentitySource
@@ -145,6 +147,9 @@ class Writer:
             with self._engine.begin() as connection:
                 outcomes = self._run(connection, batch)
                 reach("before_commit")
+                begun = perf_counter()
+            tally.COMMIT_SECONDS.add(perf_counter() - begun)
+            tally.COMMIT_JOBS.add(len(batch))
             reach("after_commit")
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be told that it was kept
             if is_conflict(error) and not last:

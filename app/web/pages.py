@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from app import tally
 from app.errors import FieldError, KeyMissing, LeadNotFound, StoreUnavailable, SubmissionRefused
 from app.forms.model import FieldType, Form
 from app.i18n import choose_language, describe_masked, describe_suggestion, get_translations
@@ -28,7 +29,7 @@ from app.store.words import Acceptance
 from app.web.api import LEAD_ID
 from app.web.bodies import read_form
 from app.web.preferences import asks_for_json
-from app.web.problems import RETRY_AFTER, Refused, retry_after
+from app.web.problems import RETRY_AFTER, Problem, Refused, retry_after
 from app.web.reception import Reception, host_of
 from app.web.refusals import is_framed
 from app.web.routing import make_route
@@ -158,6 +159,7 @@ class Pages:
         headers: Mapping[str, str] = _NOTHING,
     ) -> Response:
         """The page once more, with everything that was typed; a token that is too old is renewed."""
+        tally.REFUSED.add(Problem(status=status).name)
         fresh = token is not None and token.is_fresh(self.reception.now())
         return self._page(
             request,
@@ -207,6 +209,7 @@ class Pages:
             return await self._show_receipt(request, form, lead_id)
         if lead.form != form.name:
             raise Refused(404)
+        status = await self.reception.store.read(partial(find_status, lead_id=lead_id))
         language = choose_language(
             form.languages, request.query_params.get("lang"), lead.language, accept_language=None
         )
@@ -218,6 +221,8 @@ class Pages:
             meant=next((note.detail for note in lead.notes if note.code == TYPO_LIKELY), None),
             masked=any(note.code == MASKED for note in lead.notes),
             framed=is_framed(request),
+            lead_id=lead_id,
+            conversion=status is not None and status.state.converts,
         )
         return Response(content, headers=page_headers(form), media_type="text/html")
 

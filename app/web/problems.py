@@ -57,6 +57,10 @@ class Problem:
     members: Mapping[str, object] = field(default_factory=dict)
     """What the problem's kind tells beside RFC 9457's own members."""
 
+    @property
+    def name(self) -> str:
+        return self.kind or _KINDS.get(self.status, "error")
+
 
 def explain(error: Exception) -> Problem | None:
     """What the sender is told of it; None for what is no refusal but a defect."""
@@ -103,7 +107,7 @@ class ProblemResponse(JSONResponse):
 
 def write_problem(problem: Problem, *, language: str) -> ProblemResponse:
     """RFC 9457, in the visitor's language. Its `type` is stable."""
-    kind = problem.kind or _KINDS.get(problem.status, "error")
+    kind = problem.name
     title, detail = describe_problem(problem.status, kind=kind, translations=get_translations(language))
     content: dict[str, object] = {
         "type": f"urn:leadgate:problem:{kind}",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app import tally
 from app.web.preferences import asks_for_json, prefers_html
 from app.web.problems import Problem, explain, write_problem
 from app.web.reception import Reception
@@ -26,6 +27,8 @@ class Refusals:
         return self._tell(request, Problem(status=500))
 
     def _tell(self, request: Request, problem: Problem) -> Response:
+        if request.method == "POST":
+            tally.REFUSED.add(problem.name)
         path, headers = request.scope["path"], {**NO_STORE}
         accept = request.headers.get("accept", "")
         if path.startswith("/f/"):
@@ -56,5 +59,6 @@ class Refusals:
         return Response(content, problem.status, headers, media_type="text/html")
 
 
-def is_framed(request: Request) -> bool:
-    return request.headers.get("sec-fetch-dest") == "iframe"
+def is_framed(request: Request) -> bool | None:
+    """Whether the page is for a frame; None where the browser does not tell."""
+    return {"iframe": True, None: None}.get(request.headers.get("sec-fetch-dest"), False)
