@@ -16,11 +16,13 @@ from app.intake.digests import Digests
 from app.intake.gatekeeper import Gatekeeper
 from app.intake.limits import Limiter
 from app.intake.proof import Challenger
+from app.links import LinkSigner
 from app.rates import OFF
 from app.resources import STATIC
 from app.store.store import Store
 from app.web.api import Api
 from app.web.assets import CachedFiles
+from app.web.embed import Embed
 from app.web.health import Health
 from app.web.metrics import Metrics
 from app.web.openapi import describe_api
@@ -29,6 +31,7 @@ from app.web.reception import Reception
 from app.web.refusals import Refusals
 from app.web.routing import COMPRESSED
 from app.web.security import Boundary, CrossOrigin
+from app.web.settling import SettlePages
 from app.web.tokens import TokenSigner
 
 
@@ -67,6 +70,8 @@ def create_app(
     app.router.routes += [
         *Api(reception).routes(),
         *Pages(reception).routes(),
+        *Embed(reception).routes(),
+        *SettlePages(reception, LinkSigner(secret)).routes(),
         *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),
         Mount("/static", CachedFiles(directory=STATIC), middleware=[COMPRESSED]),
     ]
