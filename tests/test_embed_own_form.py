@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.gateways import serve_gateway
 from tests.hosts import Host, serve_host
@@ -66,8 +66,8 @@ def press(page: Page) -> None:
 
 def test_a_pages_own_form_is_sent_as_json_and_thanked_for_in_place(stage: Stage) -> None:
     page = open_own(stage, query="?utm_source=google&token=hemlig")
-    requests = []
-    page.on("request", lambda request: requests.append(request))
+    requests: list[Request] = []
+    page.on("request", requests.append)
     fill_in(page, "Eget formulär")
     page.get_by_label("Nyheter").check()
     press(page)

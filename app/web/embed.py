@@ -7,6 +7,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256, sha384
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,6 +21,7 @@ from app.web.routing import make_route
 from app.web.security import NO_STORE
 
 _FOLDER = STATIC / "embed"
+_RELEASED = _FOLDER / "released"
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FIVE_MINUTES = "public, max-age=300"
 # Any page may read them: a browser checks an integrity value only of what it was allowed to read.
@@ -100,14 +102,25 @@ def load_assets() -> dict[str, Asset]:
     script = _read("v1.js", OWN=name)
     pinned = f"v1.{script.digest}.js"
     pin = {"src": f"/embed/{pinned}", "integrity": script.integrity}
-    kept = {path.name: Asset(path.read_bytes(), _FOR_EVER) for path in (_FOLDER / "released").glob("*.js")}
     return {
-        **kept,
+        **read_released(_RELEASED),
         "v1.js": Asset(script.content, _FIVE_MINUTES),
         "v1.json": Asset(json.dumps(pin).encode(), _FIVE_MINUTES, "application/json"),
         pinned: script,
         name: second,
     }
+
+
+def read_released(folder: Path) -> dict[str, Asset]:
+    return {path.name: Asset(path.read_bytes(), _FOR_EVER) for path in folder.glob("*.js")}
+
+
+def keep_release(folder: Path = _RELEASED) -> None:
+    """Puts the present scripts beside those of earlier releases, for the pages that will have named them."""
+    folder.mkdir(exist_ok=True)
+    for name, asset in load_assets().items():
+        if asset.cache == _FOR_EVER:
+            (folder / name).write_bytes(asset.content)
 
 
 def _read(file: str, **words: str) -> Asset:
