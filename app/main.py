@@ -28,6 +28,7 @@ from app.web.openapi import describe_api
 from app.web.pages import Pages
 from app.web.reception import Reception
 from app.web.refusals import Refusals
+from app.web.routing import COMPRESSED
 from app.web.security import Boundary, CrossOrigin
 from app.web.tokens import TokenSigner
 
@@ -69,7 +70,7 @@ def create_app(
         *Pages(reception).routes(),
         *Embed(reception).routes(),
         *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),
-        Mount("/static", CachedFiles(directory=STATIC)),
+        Mount("/static", CachedFiles(directory=STATIC), middleware=[COMPRESSED]),
     ]
     app.openapi = lambda: describe_api(forms.current, public_url=public_url)  # type: ignore[method-assign]
     secure = (public_url or "").startswith("https://")
