@@ -53,7 +53,7 @@ embed-release: $(VENV)/.run
 
 # The pictures of README and docs, taken of a running demo.
 screenshots: $(VENV)/.dev
-	$(BIN)/python -m docs.screenshots
+	$(BIN)/python -m tests.screenshots
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
