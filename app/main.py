@@ -16,6 +16,7 @@ from app.intake.digests import Digests
 from app.intake.gatekeeper import Gatekeeper
 from app.intake.limits import Limiter
 from app.intake.proof import Challenger
+from app.links import LinkSigner
 from app.rates import OFF
 from app.resources import STATIC
 from app.store.store import Store
@@ -30,6 +31,7 @@ from app.web.reception import Reception
 from app.web.refusals import Refusals
 from app.web.routing import COMPRESSED
 from app.web.security import Boundary, CrossOrigin
+from app.web.settling import SettlePages
 from app.web.tokens import TokenSigner
 
 
@@ -69,6 +71,7 @@ def create_app(
         *Api(reception).routes(),
         *Pages(reception).routes(),
         *Embed(reception).routes(),
+        *SettlePages(reception, LinkSigner(secret)).routes(),
         *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),
         Mount("/static", CachedFiles(directory=STATIC), middleware=[COMPRESSED]),
     ]

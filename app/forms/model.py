@@ -253,6 +253,8 @@ class Form:
     redirect_url: str | None = None
     mode: Mode = Mode.LIVE
     on_ambiguous: OnAmbiguous = OnAmbiguous.HOLD
+    receipt: bool = False
+    """Whether the visitor is sent a mail that says that the enquiry has come in."""
     reference_in_message: bool = True
     extra_tags: bool = True
     """Whether click ids and `landing_referrer` go to Vitec beside the utm tags."""

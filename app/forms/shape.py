@@ -112,6 +112,7 @@ class FormShape(Shape):
     redirect_url: values.PageUrl | None = None
     mode: Literal["live", "test"] = "live"
     on_ambiguous: Literal["hold", "resend"] = "hold"
+    receipt: bool = False
     reference_in_message: bool = True
     extra_tags: bool = True
     parameters: list[values.Parameter] = []

@@ -51,8 +51,6 @@ def _look_at_what_waits(form: Form) -> Iterator[tuple[str, str]]:
     """Keys that are read and checked, and that nothing acts on yet: better said than believed."""
     if form.privacy.retention != Retention():
         yield "privacy.retention", _NO_EFFECT
-    if form.destination.office_email:
-        yield "office_email", _NO_EFFECT
 
 
 _NO_EFFECT = "has no effect in this version"
