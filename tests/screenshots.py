@@ -4,15 +4,15 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import Browser, FrameLocator, Page, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Page, ViewportSize, sync_playwright
 
 from tests.conftest import CHROMIUM, QUIETLY
 from tests.gateways import serve_gateway
 from tests.processes import Service, start
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1200, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1200, "height": 900}
 
 DARK = """
 [forms.kontakt]
@@ -77,7 +77,7 @@ def take_dark(browser: Browser) -> None:
         save(open_page(browser, f"http://{host}:{port}/f/kontakt?lang=sv", PHONE), "dark-phone")
 
 
-def open_page(browser: Browser, address: str, size: dict[str, int]) -> Page:
+def open_page(browser: Browser, address: str, size: ViewportSize) -> Page:
     page = browser.new_context(viewport=size, locale="sv-SE", reduced_motion="reduce").new_page()
     page.goto(address)
     return page

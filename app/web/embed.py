@@ -1,6 +1,5 @@
 """The embed script: the same bytes for every page, at an address that stays and at one that changes with them."""
 
-import gzip
 import json
 import re
 from base64 import b64encode
@@ -17,7 +16,7 @@ from app.forms.model import Form
 from app.resources import STATIC
 from app.web.problems import Refused
 from app.web.reception import Reception
-from app.web.routing import make_route
+from app.web.routing import COMPRESSED, make_route
 from app.web.security import NO_STORE
 
 _FOLDER = STATIC / "embed"
@@ -55,7 +54,7 @@ class Embed:
 
     def routes(self) -> list[Route]:
         return [
-            make_route("/embed/{file}", GET=self.send_asset),
+            make_route("/embed/{file}", COMPRESSED, GET=self.send_asset),
             make_route("/embed/v1/{form}", GET=self.tell_why),
         ]
 
@@ -66,15 +65,11 @@ class Embed:
         headers = {
             "Cache-Control": asset.cache,
             "ETag": f'W/"{asset.digest}"',
-            "Vary": "Accept-Encoding",
             **_FOR_EVERYONE,
         }
         if asset.digest in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(asset.content, headers=headers, media_type=asset.media_type)
-        headers["Content-Encoding"] = "gzip"
-        return Response(_compress(asset.content), headers=headers, media_type=asset.media_type)
+        return Response(asset.content, headers=headers, media_type=asset.media_type)
 
     async def tell_why(self, request: Request) -> Response:
         """Why a frame stays empty: asked by the script, for the console of whoever builds the page."""
@@ -137,8 +132,3 @@ def compact(source: str) -> str:
     """
     bare = _TOKENS.sub(lambda token: token[1] or token[2] or " ", _COMMENTS.sub("", source))
     return bare.replace(";}", "}").strip()
-
-
-@cache
-def _compress(content: bytes) -> bytes:
-    return gzip.compress(content, mtime=0)
