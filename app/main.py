@@ -13,10 +13,15 @@ from app.forms.live import LiveForms
 from app.forms.model import Password
 from app.intake.accept import Acceptor
 from app.intake.digests import Digests
+from app.intake.gatekeeper import Gatekeeper
+from app.intake.limits import Limiter
+from app.intake.proof import Challenger
+from app.rates import OFF
 from app.resources import STATIC
 from app.store.store import Store
 from app.web.api import Api
 from app.web.assets import CachedFiles
+from app.web.embed import Embed
 from app.web.health import Health
 from app.web.metrics import Metrics
 from app.web.openapi import describe_api
@@ -33,13 +38,16 @@ def create_app(
     store: Store,
     secret: bytes,
     public_url: str | None = None,
+    rate_limit: str = OFF,
     metrics_token: Password | None = None,
 ) -> FastAPI:
     """The gateway as visitors and developers meet it. The store must be open before the first request."""
+    acceptor = Acceptor(store, Digests(secret))
     reception = Reception(
         forms=forms,
         store=store,
-        acceptor=Acceptor(store, Digests(secret)),
+        acceptor=acceptor,
+        gatekeeper=Gatekeeper(store, acceptor, limiter=Limiter(rate_limit), challenger=Challenger(secret)),
         signer=TokenSigner(secret),
         public_url=public_url,
         now=store.now,
@@ -59,6 +67,7 @@ def create_app(
     app.router.routes += [
         *Api(reception).routes(),
         *Pages(reception).routes(),
+        *Embed(reception).routes(),
         *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),
         Mount("/static", CachedFiles(directory=STATIC)),
     ]

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import ConfigurationError, Mistake
+from app.rates import check_rate
 from app.secret_file import find_exposure
 
 PREFIX = "LEADGATE_"
@@ -149,6 +150,7 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = None
     encryption_keys: Annotated[tuple[FernetKey, ...], BeforeValidator(_split)] = ()
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = ()
+    rate_limit: Annotated[str, AfterValidator(check_rate)] = "120/minute, 1000/hour"
     log_format: Literal["json", "console"] | None = None
     files: Mapping[str, Path] = Field(default_factory=dict)
     """The files that NAME_FILE named, by name of the setting: a password is read from its file at each use."""
@@ -317,7 +319,6 @@ _IDLE = (
     "HEARTBEAT_URL",
     "ADMIN_PASSWORD_HASH",
     "USERS",
-    "RATE_LIMIT",
 )
 
 

@@ -199,6 +199,11 @@ async def drive(gateway: Gateway) -> list[tuple[str, str, httpx.Response]]:
         as_json = {"Accept": "application/json"} | options.get("headers", {})
         await ask("/f/{form}", "POST", "/f/kontakt", **options | {"headers": as_json})
     await ask("/f/{form}", "POST", "/f/kontakt", data=ANNA, headers={"Accept": "application/json"})
+    for file in ("v1.json", "v1.js", "okand.js"):
+        script = await ask("/embed/{file}", "GET", f"/embed/{file}")
+        known = {"If-None-Match": script.headers.get("etag", "")}
+        await ask("/embed/{file}", "GET", f"/embed/{file}", headers=known)
+    await ask("/embed/v1/{form}", "GET", "/embed/v1/kontakt")
     for path in ("/healthz", "/readyz"):
         await ask(path, "GET", path)
     gateway.store.close()
@@ -229,5 +234,11 @@ async def test_what_is_documented_is_what_happens(tmp_path: Path) -> None:
         assert kind in content or (not content and not answer.content)
         if kind.endswith("json"):
             validator(document, content[kind]["schema"]).validate(answer.json())
-        for name in ("Location", "Retry-After", "Idempotent-Replayed", "Preference-Applied"):
+        for name in (
+            "Location",
+            "Retry-After",
+            "Idempotent-Replayed",
+            "Preference-Applied",
+            "Leadgate-Conversion",
+        ):
             assert (name not in answer.headers) or name in described["headers"]

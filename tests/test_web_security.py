@@ -44,6 +44,8 @@ _PAGE = (
     "default-src 'none'; style-src 'self'{0}; script-src 'self'; img-src 'self' data:{1}; connect-src 'self'; "
     "form-action 'self'{2}; base-uri 'none'; frame-ancestors 'self'{3}"
 )
+SHARED_ALIKE = {"access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin"}
+SHARED = SHARED_ALIKE | {"content-encoding": "gzip", "vary": "Accept-Encoding"}
 LISTED_FRAMES = " https://www.byran.se https://byran.se:8443 http://localhost:8002"
 
 
@@ -60,7 +62,7 @@ VARDERING = page(
 )
 # What each answer says beside ALWAYS. Of the content alone: type, length, digest and date.
 HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
-    ("POST", LEADS, 202, CLOSED | VARY),
+    ("POST", LEADS, 202, CLOSED | VARY | {"leadgate-conversion": "1"}),
     ("POST", LEADS, 400, CLOSED | VARY | NO_STORE),
     ("POST", LEADS, 403, CLOSED | VARY | NO_STORE),
     ("POST", "/api/v1/forms/okand/leads", 404, CLOSED | VARY | NO_STORE),
@@ -106,6 +108,9 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
         200,
         CLOSED | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
     ),
+    ("GET", "/embed/v1.js", 200, CLOSED | SHARED | {"cache-control": "public, max-age=300"}),
+    ("GET", "/embed/okand.js", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
+    ("GET", "/embed/v1/kontakt", 200, CLOSED | NO_STORE | SHARED_ALIKE),
     ("GET", "/static/okand.css", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("GET", "/", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("GET", "/defect", 500, CLOSED | NO_STORE | {"vary": "Accept"}),
@@ -216,6 +221,8 @@ ROUTES = {
     ("/f/{form}/thanks/{id}", "GET"): VISITORS,
     ("/f/{form}/theme.css", "GET"): VISITORS,
     ("/static", "GET"): VISITORS,
+    ("/embed/{file}", "GET"): EMBEDDERS,
+    ("/embed/v1/{form}", "GET"): EMBEDDERS,
     ("/healthz", "GET"): WATCHERS,
     ("/readyz", "GET"): WATCHERS,
     ("/metrics", "GET"): WATCHERS,
@@ -282,6 +289,7 @@ def test_every_route_has_a_snapshot_of_a_success_and_of_a_refusal(tmp_path: Path
     assert {path for path, statuses in by_path.items() if max(statuses) < 400} <= {
         "/openapi.json",
         "/healthz",
+        "/embed/v1/{form}",
     }
 
 

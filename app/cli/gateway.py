@@ -52,6 +52,7 @@ class Gateway:
             store=self.store,
             secret=self.secret,
             public_url=self.settings.public_url,
+            rate_limit=self.settings.rate_limit,
             metrics_token=_find_token(self.settings),
         )
 

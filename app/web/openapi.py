@@ -42,6 +42,11 @@ def describe_api(forms: Forms, *, public_url: str | None) -> dict[str, Any]:
             "/f/{form}": {"parameters": [form, _LANG], "get": _show_form(), "post": _submit_form()},
             "/f/{form}/thanks/{id}": {"parameters": [form, lead, _LANG], "get": _show_thanks()},
             "/f/{form}/theme.css": {"parameters": [form], "get": _show_theme()},
+            "/embed/{file}": {
+                "parameters": [_parameter("file", "path", {**TEXT, "examples": ["v1.js", "v1.json"]})],
+                "get": _get_embed(),
+            },
+            "/embed/v1/{form}": {"parameters": [form], "get": _explain_frame()},
             "/healthz": {"get": _check_health("isAlive", "The process is alive", {})},
             "/readyz": {
                 "get": _check_health(
@@ -91,6 +96,12 @@ def _post_lead(forms: Forms) -> dict[str, Any]:
                 "description": "Kept",
                 "headers": {
                     "Location": _header(TEXT),
+                    "Leadgate-Conversion": _header(
+                        {"enum": ["0", "1"], "description": "0 for what advertising should not count"}
+                    ),
+                    "Leadgate-Redirect": _header(
+                        {**TEXT, "description": "Where the form sends visitors afterwards"}
+                    ),
                     "Idempotent-Replayed": _header({"const": "true"}),
                     "Preference-Applied": _header(TEXT),
                 },
@@ -200,6 +211,29 @@ def _show_theme() -> dict[str, Any]:
             "200": {"description": "A stylesheet", "content": {"text/css": {"schema": TEXT}}},
             **_pages({"404": "No such form"}),
         },
+    }
+
+
+def _get_embed() -> dict[str, Any]:
+    pin = {"type": "object", "properties": {"src": TEXT, "integrity": TEXT}, "required": ["src", "integrity"]}
+    script = {"text/javascript": {"schema": TEXT}}
+    return {
+        "operationId": "getEmbedScript",
+        "summary": "The embed script; v1.json tells its immutable address and its integrity value",
+        "responses": {
+            "200": {"description": "The script", "content": script | _json(pin)},
+            "304": {"description": "Not changed"},
+            **_problems({"404": "No such script"}),
+        },
+    }
+
+
+def _explain_frame() -> dict[str, Any]:
+    cause = {"type": "object", "properties": {"code": TEXT, "detail": TEXT}, "required": ["code", "detail"]}
+    return {
+        "operationId": "explainFrame",
+        "summary": "Why the page that asks cannot show the form, for whoever builds it",
+        "responses": {"200": {"description": "The cause", "content": _json(cause)}, **_problems({})},
     }
 
 
