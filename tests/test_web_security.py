@@ -383,7 +383,7 @@ async def test_what_watches_a_delivering_process_is_held_to_the_same(tmp_path: P
 
 
 @pytest.mark.anyio
-async def test_nothing_sets_a_cookie(tmp_path: Path) -> None:
+async def test_no_public_route_sets_a_cookie(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         page = read_page(await gateway.client.get("/f/kontakt"))
         thanks = await gateway.client.post("/f/kontakt", data=page.fields | ANNA, follow_redirects=True)
