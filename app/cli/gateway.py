@@ -141,7 +141,7 @@ async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
 
 
 @asynccontextmanager
-async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[None]:
+async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[Worker]:
     """Delivers until `stop` is set; a defect sets it too, and is raised at the end of the block."""
     settings = gateway.settings
     async with VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format) as client:
@@ -152,7 +152,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
         # Drains beside whatever else stops: together they have ten seconds.
         draining = asyncio.create_task(_drain(worker, stop))
         try:
-            yield
+            yield worker
         finally:
             stop.set()
             auditing.cancel()

@@ -54,7 +54,10 @@ def describe_api(forms: Forms, *, public_url: str | None) -> dict[str, Any]:
                 )
             },
         },
-        "components": {"schemas": describe_components(forms)},
+        "components": {
+            "schemas": describe_components(forms),
+            "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -72,7 +75,11 @@ _KEY = _parameter(
     " lead; other content is a 422.",
 )
 _PREFER = _parameter(
-    "Prefer", "header", {**TEXT, "examples": ["wait=5"]}, "RFC 7240: wait for delivery, at most 10 seconds."
+    "Prefer",
+    "header",
+    {**TEXT, "examples": ["wait=5"]},
+    "RFC 7240: `wait=N` waits for delivery, at most 10 seconds. `challenge` says that the sender can do a proof of"
+    " work, and would rather do it than have a suspect lead wait for a human.",
 )
 
 
@@ -85,6 +92,7 @@ def _post_lead(forms: Forms) -> dict[str, Any]:
         "operationId": "postLead",
         "summary": "Accept a lead",
         "description": "202 means: on disk. Delivery to the CRM follows, whatever its health.",
+        "security": [{}, {"apiKey": []}],
         "parameters": [_KEY, _PREFER, _LANG],
         "requestBody": {
             "required": True,
@@ -110,11 +118,14 @@ def _post_lead(forms: Forms) -> dict[str, Any]:
             **_problems(
                 {
                     "400": "No JSON object, or no usable Idempotency-Key",
-                    "403": "The Origin is not listed for this form",
+                    "401": "The API key is unknown, or the form asks for one",
+                    "403": "The Origin is not listed for this form, or the API key is not for it",
                     "404": "No such form",
                     "413": f"Larger than {MAX_BODY // 1024} KiB",
                     "415": "Not application/json",
-                    "422": "Fields to correct, all of them; or the key was used for other content",
+                    "422": "Fields to correct, all of them; or the Idempotency-Key was used for other content; or"
+                    " the member `challenge` is to be solved first",
+                    "429": "The client's limit is reached; nothing was kept",
                     "503": "The store cannot be written",
                 }
             ),
@@ -185,6 +196,7 @@ def _submit_form() -> dict[str, Any]:
                     "413": "Too large",
                     "415": "Not a form",
                     "422": "The form again, with what to correct",
+                    "429": "The form again, to be sent later",
                     "503": "The form again, to be sent once more",
                 }
             ),
@@ -280,4 +292,4 @@ def _problems(rows: dict[str, str]) -> dict[str, Any]:
 
 
 def _retry_after(status: str) -> dict[str, Any]:
-    return {"headers": {"Retry-After": _header({"type": "integer"})}} if status == "503" else {}
+    return {"headers": {"Retry-After": _header({"type": "integer"})}} if status in {"429", "503"} else {}
