@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from app.errors import LeadNotFound
+from app.errors import KeyMissing, LeadNotFound
 from app.forms.live import LiveForms
 from app.lead import LeadState
 from app.notices.office import OfficeDesk
@@ -155,7 +155,7 @@ class Planner:
     def _find_office(self, connection: Transaction, item: Item) -> str:
         try:
             receiver = load_lead(connection, item.lead_id).receiver
-        except (ValueError, LeadNotFound):
+        except (ValueError, LeadNotFound, KeyMissing):
             receiver = None
         return self.office.find_address(item.form, receiver) or ""
 
