@@ -161,4 +161,5 @@ def _print_choice(form: Form, forms: Forms, *, values: dict[str, str], wanted: s
 
 app.add_typer(operator.leads, name="leads")
 app.add_typer(operator.gates, name="gates")
+app.add_typer(operator.notices, name="notices")
 app.add_typer(operator.db, name="db")

@@ -21,6 +21,7 @@ from app.store.history import load_history
 from app.store.keyring import count_behind, find_missing_keys
 from app.store.leads import find_lead_id, find_status, list_statuses, load_lead
 from app.store.migrate import current_revision
+from app.store.notices import list_unsent
 from app.store.place import Place
 from app.store.reading import read_beside
 from app.store.words import LeadStatus
@@ -153,6 +154,24 @@ def _find_unsealed(connection: Connection) -> tuple[tuple[str, ...], int]:
     if current_revision(connection) is None:
         return (), 0
     return find_missing_keys(connection), count_behind(connection)
+
+
+def list_unsent_notices(settings: Settings) -> list[Row]:
+    rows = read_beside(require_store(settings), list_unsent)
+    readable: list[Row] = json.loads(json.dumps(rows, default=_write_value))
+    return readable
+
+
+def print_notices(rows: Sequence[Row]) -> None:
+    for row in rows:
+        about = f" of lead {row['leadId']}" if row["leadId"] else ""
+        failed = f", last failure {row['failure']}" if row["failure"] else ""
+        print(
+            f"{row['kind']} by {row['channel']}{about}: {row['tries']} tries since {row['madeAt']}{failed}; "
+            f"next try {row['nextTryAt']}"
+        )
+    if not rows:
+        print("everything has been told")
 
 
 def find_revision(settings: Settings) -> str | None:
