@@ -265,6 +265,7 @@ def read_environment(process: Mapping[str, str] = os.environ, *, dotenv: Path = 
         *_look_at_dotenv(dotenv, sources[1]),
         *_find_idle(sources),
         *_find_typos(sources),
+        *_look_at_proxies(found.settings),
         *_look_at_times(found.settings),
         *_look_at_mail(found.settings),
     ]
@@ -381,6 +382,16 @@ def _find_typos(sources: tuple[Mapping[str, str], ...]) -> Iterator[Mistake]:
             and (near := get_close_matches(word, sorted(known), n=1, cutoff=0.7))
         ):
             yield Mistake(name, "", f"is no setting. Did you mean {PREFIX}{near[0]}?")
+
+
+def _look_at_proxies(settings: Settings) -> Iterator[Mistake]:
+    if (settings.public_url or "").startswith("https://") and not settings.trusted_proxies:
+        yield Mistake(
+            PREFIX + "TRUSTED_PROXIES",
+            "",
+            "is not set, though LEADGATE_PUBLIC_URL is https, for which a proxy must stand in front: all visitors"
+            " will seem to come from it, and share one limit; name its network, such as 127.0.0.1",
+        )
 
 
 def _look_at_mail(settings: Settings) -> Iterator[Mistake]:

@@ -55,8 +55,8 @@ class Gateway:
             store=self.store,
             secret=self.secret,
             public_url=self.settings.public_url,
-            metrics_token=_find_token(self.settings),
             rate_limit=self.settings.rate_limit,
+            metrics_token=_find_token(self.settings),
         )
 
     def create_watch_app(self) -> Starlette:

@@ -94,6 +94,8 @@ class Field:
     help: Text | None = None
     required: bool = False
     options: tuple[Option, ...] = ()
+    minimum: float | None = None
+    """The least that a number may be."""
     max_length: int = 200
     """Characters, as a visitor counts them."""
 

@@ -34,6 +34,7 @@ class FieldShape(Shape):
     help: values.RawText | None = None
     required: bool = False
     options: list[Annotated[OptionShape, BeforeValidator(_as_option)]] | None = None
+    min: values.Number | None = None
     max_length: Annotated[int, Field(ge=1, le=5000)] | None = None
 
 
