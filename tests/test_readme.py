@@ -69,6 +69,7 @@ def test_every_command_is_known_here() -> None:
         "leads list",
         "leads show",
         "leads retry",
+        "notices",
         "gates",
         "db current",
     }
