@@ -70,6 +70,7 @@ def test_every_command_is_known_here() -> None:
         "leads list",
         "leads show",
         "leads retry",
+        "notices",
         "gates",
         "db current",
     }
