@@ -16,6 +16,7 @@ from app.intake.digests import Digests
 from app.intake.gatekeeper import Gatekeeper
 from app.intake.limits import Limiter
 from app.intake.proof import Challenger
+from app.links import LinkSigner
 from app.rates import OFF
 from app.resources import STATIC
 from app.store.store import Store
@@ -28,7 +29,9 @@ from app.web.openapi import describe_api
 from app.web.pages import Pages
 from app.web.reception import Reception
 from app.web.refusals import Refusals
+from app.web.routing import COMPRESSED
 from app.web.security import Boundary, CrossOrigin
+from app.web.settling import SettlePages
 from app.web.tokens import TokenSigner
 
 
@@ -68,8 +71,9 @@ def create_app(
         *Api(reception).routes(),
         *Pages(reception).routes(),
         *Embed(reception).routes(),
+        *SettlePages(reception, LinkSigner(secret)).routes(),
         *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),
-        Mount("/static", CachedFiles(directory=STATIC)),
+        Mount("/static", CachedFiles(directory=STATIC), middleware=[COMPRESSED]),
     ]
     app.openapi = lambda: describe_api(forms.current, public_url=public_url)  # type: ignore[method-assign]
     secure = (public_url or "").startswith("https://")

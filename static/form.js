@@ -186,8 +186,8 @@
   }
 
   function readError({ pointer, detail }) {
-    const parts = pointer.slice(2).split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
-    return { name: parts.map(decodeURIComponent).join("."), text: detail };
+    const parts = decodeURIComponent(pointer.slice(2)).split("/");
+    return { name: parts.map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~")).join("."), text: detail };
   }
 
   // --- while the network is away ---

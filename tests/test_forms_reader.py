@@ -583,6 +583,8 @@ BAD_FIELDS: list[tuple[str, str, str]] = [
      'label of "c" has no text in en'),
     ('name = "a", label = "x", type = "radio", options = [{ value = "c", label = "x", lable = "x" }]',
      ".options[1].lable", "Did you mean label?"),
+    ('name = "a", label = "x", min = 1', ".min", "belongs to a number field"),
+    ('name = "a", label = "x", type = "number", min = "1"', ".min", "must be"),
     ('name = "a", label = "x", max_length = 0', ".max_length", "must be at least 1"),
     ('name = "a", label = "x", max_length = 5001', ".max_length", "must be at most 5000"),
     ('name = "a", label = "x", max_length = "9"', ".max_length", "must be a whole number"),

@@ -40,6 +40,7 @@ ALWAYS = {
 CLOSED = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
 NO_STORE = {"cache-control": "no-store"}
 VARY = {"vary": "Origin"}
+GZIP = {"content-encoding": "gzip", "vary": "Accept-Encoding"}
 _PAGE = (
     "default-src 'none'; style-src 'self'{0}; script-src 'self'; img-src 'self' data:{1}; connect-src 'self'; "
     "form-action 'self'{2}; base-uri 'none'; frame-ancestors 'self'{3}"
@@ -79,20 +80,20 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
     ("GET", "/api/v1/leads/KEPT", 200, CLOSED | VARY | NO_STORE),
     ("GET", "/api/v1/leads/KEPT", 503, CLOSED | VARY | NO_STORE),
     ("GET", f"/api/v1/leads/{NOBODY}", 404, CLOSED | VARY | NO_STORE),
-    ("GET", "/f/kontakt", 200, KONTAKT),
+    ("GET", "/f/kontakt", 200, KONTAKT | GZIP),
     ("POST", "/f/kontakt", 303, CLOSED),
-    ("POST", "/f/kontakt", 403, KONTAKT),
-    ("POST", "/f/kontakt", 413, KONTAKT),
-    ("POST", "/f/kontakt", 415, KONTAKT),
-    ("POST", "/f/kontakt", 422, KONTAKT),
-    ("POST", "/f/kontakt", 503, KONTAKT),
+    ("POST", "/f/kontakt", 403, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 413, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 415, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 422, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 503, KONTAKT | GZIP),
     ("PUT", "/f/kontakt", 405, KONTAKT),
     ("GET", "/f/kontakt/thanks/KEPT", 200, KONTAKT),
     ("GET", "/f/kontakt/thanks/KEPT", 503, KONTAKT),
     ("GET", f"/f/kontakt/thanks/{NOBODY}", 404, KONTAKT),
-    ("GET", "/f/vardering", 200, VARDERING),
-    ("GET", "/f/objekt", 200, page()),
-    ("GET", "/f/okand", 404, page()),
+    ("GET", "/f/vardering", 200, VARDERING | GZIP),
+    ("GET", "/f/objekt", 200, page() | GZIP),
+    ("GET", "/f/okand", 404, page() | GZIP),
     ("GET", "/f/vardering/theme.css", 200, CLOSED | {"cache-control": "public, max-age=86400"}),
     ("GET", "/f/okand/theme.css", 404, page()),
     ("GET", "/healthz", 200, CLOSED | NO_STORE),
@@ -106,7 +107,9 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
         "GET",
         "/static/leadgate.css",
         200,
-        CLOSED | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
+        CLOSED
+        | GZIP
+        | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
     ),
     ("GET", "/embed/v1.js", 200, CLOSED | SHARED | {"cache-control": "public, max-age=300"}),
     ("GET", "/embed/okand.js", 404, CLOSED | NO_STORE | {"vary": "Accept"}),

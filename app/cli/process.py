@@ -16,6 +16,7 @@ import uvicorn
 
 from app.cli.configuration import Configuration
 from app.cli.gateway import delivering, open_gateway
+from app.cli.telling import telling
 from app.errors import LeadgateError
 from app.log import get_logger, report_loop_error
 from app.settings import Network
@@ -167,7 +168,10 @@ async def serve(configuration: Configuration, *, host: str, port: int, deliver: 
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
         server = make_server(gateway.create_app(), trusted_proxies=configuration.settings.trusted_proxies)
         stop.add_callback(gateway.store.end_waiting)
-        async with delivering(gateway, stop=stop) if deliver else contextlib.nullcontext():
+        async with (
+            delivering(gateway, stop=stop) if deliver else contextlib.nullcontext() as worker,
+            telling(gateway, accepting=True, worker=worker),
+        ):
             await run_servers(
                 [(server, listener)],
                 stop=stop,
@@ -188,5 +192,8 @@ async def deliver(configuration: Configuration, *, host: str, port: int | None) 
             proxies = configuration.settings.trusted_proxies
             watched = [(make_server(gateway.create_watch_app(), trusted_proxies=proxies), listener)]
             told += f", watched on {address_of(listener)}"
-        async with delivering(gateway, stop=stop):
+        async with (
+            delivering(gateway, stop=stop) as worker,
+            telling(gateway, accepting=False, worker=worker),
+        ):
             await run_servers(watched, stop=stop, announce=lambda: print(told, flush=True))

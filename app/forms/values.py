@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import Annotated, Any
 
 from phonenumbers import SUPPORTED_REGIONS
-from pydantic import AfterValidator, BeforeValidator, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from app.forms.addresses import check_asset, check_base_url, check_page_url, parse_origin
 from app.forms.postcodes import ZipRange, parse_range
@@ -118,6 +118,11 @@ Font = Annotated[
         rf"{_FAMILY}(?: *, *{_FAMILY})*",
         "is no list of font names; write one such as Georgia, 'Times New Roman', serif",
     ),
+]
+Number = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    AfterValidator(lambda value: int(value) if value.is_integer() else value),
 ]
 Parameter = Annotated[
     str,

@@ -100,6 +100,8 @@ def _describe_field(field: Field) -> Schema:
         shape["maxLength"] = field.max_length
     elif field.type is FieldType.CHECKBOX and field.required:
         shape["const"] = True
+    if field.minimum is not None:
+        shape["minimum"] = field.minimum
     shape["title"] = next(iter(field.label.values()))
     shape["x-label"] = dict(field.label)
     shape["x-type"] = field.type.value

@@ -31,7 +31,7 @@ from app.web.preferences import asks_for_json
 from app.web.problems import RETRY_AFTER, Problem, Refused, retry_after
 from app.web.reception import Reception, host_of
 from app.web.refusals import is_framed
-from app.web.routing import make_route
+from app.web.routing import COMPRESSED, make_route
 from app.web.script import describe_acceptance
 from app.web.security import NO_STORE, page_headers
 from app.web.theme import render_theme
@@ -51,7 +51,7 @@ class Pages:
 
     def routes(self) -> list[Route]:
         return [
-            make_route("/f/{form}", GET=self.show_form, POST=self.submit_form),
+            make_route("/f/{form}", COMPRESSED, GET=self.show_form, POST=self.submit_form),
             make_route("/f/{form}/thanks/{id}", GET=self.show_thanks),
             make_route("/f/{form}/theme.css", GET=self.show_theme),
         ]

@@ -108,6 +108,29 @@ class Renderer:
             text=text,
         )
 
+    def render_settle(
+        self,
+        form: Form | None,
+        *,
+        language: str,
+        view: str,
+        act: str,
+        reference: str = "",
+        received: str = "",
+    ) -> bytes:
+        """What a link in the office's mail shows. `view`: `ask`, `busy`, `sending`, `held`, `delivered`, `closed` or
+        `expired`."""
+        return self._render(
+            "settle.html",
+            form=form,
+            language=language,
+            framed=False,
+            view=view,
+            act=act,
+            reference=reference,
+            received=received,
+        )
+
     def render_problem(
         self,
         *,
