@@ -20,7 +20,7 @@ class _Item(RateLimitItemPerSecond):
     """So many in so many seconds. The library's own names for what is counted take longer than all the rest."""
 
     def key_for(self, *identifiers: bytes | str | float) -> str:
-        return f"{identifiers[0]}/{identifiers[-1]}/{self.amount}/{self.multiples}"
+        return f"{identifiers[0]!s}/{identifiers[-1]!s}/{self.amount}/{self.multiples}"
 
 
 _MANY = _Item(20, 60)
