@@ -13,17 +13,25 @@ from app.forms.live import LiveForms
 from app.forms.model import Password
 from app.intake.accept import Acceptor
 from app.intake.digests import Digests
+from app.intake.gatekeeper import Gatekeeper
+from app.intake.limits import Limiter
+from app.intake.proof import Challenger
+from app.links import LinkSigner
+from app.rates import OFF
 from app.resources import STATIC
 from app.store.store import Store
 from app.web.api import Api
 from app.web.assets import CachedFiles
+from app.web.embed import Embed
 from app.web.health import Health
 from app.web.metrics import Metrics
 from app.web.openapi import describe_api
 from app.web.pages import Pages
 from app.web.reception import Reception
 from app.web.refusals import Refusals
+from app.web.routing import COMPRESSED
 from app.web.security import Boundary, CrossOrigin
+from app.web.settling import SettlePages
 from app.web.tokens import TokenSigner
 
 
@@ -33,13 +41,16 @@ def create_app(
     store: Store,
     secret: bytes,
     public_url: str | None = None,
+    rate_limit: str = OFF,
     metrics_token: Password | None = None,
 ) -> FastAPI:
     """The gateway as visitors and developers meet it. The store must be open before the first request."""
+    acceptor = Acceptor(store, Digests(secret))
     reception = Reception(
         forms=forms,
         store=store,
-        acceptor=Acceptor(store, Digests(secret)),
+        acceptor=acceptor,
+        gatekeeper=Gatekeeper(store, acceptor, limiter=Limiter(rate_limit), challenger=Challenger(secret)),
         signer=TokenSigner(secret),
         public_url=public_url,
         now=store.now,
@@ -59,8 +70,10 @@ def create_app(
     app.router.routes += [
         *Api(reception).routes(),
         *Pages(reception).routes(),
+        *Embed(reception).routes(),
+        *SettlePages(reception, LinkSigner(secret)).routes(),
         *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),
-        Mount("/static", CachedFiles(directory=STATIC)),
+        Mount("/static", CachedFiles(directory=STATIC), middleware=[COMPRESSED]),
     ]
     app.openapi = lambda: describe_api(forms.current, public_url=public_url)  # type: ignore[method-assign]
     secure = (public_url or "").startswith("https://")
@@ -72,12 +85,18 @@ def create_app(
 def create_watch_app(*, forms: LiveForms, store: Store, metrics_token: Password | None = None) -> Starlette:
     """What whoever watches a delivering process may ask it."""
     routes = list_watch_routes(forms=forms, store=store, metrics_token=metrics_token)
-    return Starlette(routes=routes, exception_handlers={StoreUnavailable: _answer_unavailable})
+    app = Starlette(routes=routes, exception_handlers={StoreUnavailable: _answer_unavailable})
+    app.add_middleware(Boundary, answer_defect=_answer_defect)
+    return app
 
 
 def list_watch_routes(*, forms: LiveForms, store: Store, metrics_token: Password | None) -> list[Route]:
     metrics = Metrics(store=store, forms=forms, now=store.now, token=metrics_token)
     return [*Health(store).routes(), *metrics.routes()]
+
+
+async def _answer_defect(_request: Request) -> Response:
+    return PlainTextResponse("defect\n", 500)
 
 
 async def _answer_unavailable(_request: Request, _error: Exception) -> Response:

@@ -272,7 +272,7 @@ def test_promtool_finds_the_rules_sound_and_their_alarms_right() -> None:
 
 def test_panels_lie_beside_each_other() -> None:
     panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
-    places = set()
+    places: set[tuple[int, int]] = set()
     for panel in panels:
         at = panel["gridPos"]
         cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}

@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from starlette.routing import Match, Mount, Route
 
 from app.errors import ConfigurationError, Mistake
 from app.log import configure_logging
+from app.main import create_watch_app
 from app.web.routing import make_route
 from tests.gateways import (
     ANNA,
@@ -38,10 +40,13 @@ ALWAYS = {
 CLOSED = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
 NO_STORE = {"cache-control": "no-store"}
 VARY = {"vary": "Origin"}
+GZIP = {"content-encoding": "gzip", "vary": "Accept-Encoding"}
 _PAGE = (
     "default-src 'none'; style-src 'self'{0}; script-src 'self'; img-src 'self' data:{1}; connect-src 'self'; "
     "form-action 'self'{2}; base-uri 'none'; frame-ancestors 'self'{3}"
 )
+SHARED_ALIKE = {"access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin"}
+SHARED = SHARED_ALIKE | {"content-encoding": "gzip", "vary": "Accept-Encoding"}
 LISTED_FRAMES = " https://www.byran.se https://byran.se:8443 http://localhost:8002"
 
 
@@ -58,7 +63,7 @@ VARDERING = page(
 )
 # What each answer says beside ALWAYS. Of the content alone: type, length, digest and date.
 HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
-    ("POST", LEADS, 202, CLOSED | VARY),
+    ("POST", LEADS, 202, CLOSED | VARY | {"leadgate-conversion": "1"}),
     ("POST", LEADS, 400, CLOSED | VARY | NO_STORE),
     ("POST", LEADS, 403, CLOSED | VARY | NO_STORE),
     ("POST", "/api/v1/forms/okand/leads", 404, CLOSED | VARY | NO_STORE),
@@ -75,33 +80,40 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
     ("GET", "/api/v1/leads/KEPT", 200, CLOSED | VARY | NO_STORE),
     ("GET", "/api/v1/leads/KEPT", 503, CLOSED | VARY | NO_STORE),
     ("GET", f"/api/v1/leads/{NOBODY}", 404, CLOSED | VARY | NO_STORE),
-    ("GET", "/f/kontakt", 200, KONTAKT),
+    ("GET", "/f/kontakt", 200, KONTAKT | GZIP),
     ("POST", "/f/kontakt", 303, CLOSED),
-    ("POST", "/f/kontakt", 403, KONTAKT),
-    ("POST", "/f/kontakt", 413, KONTAKT),
-    ("POST", "/f/kontakt", 415, KONTAKT),
-    ("POST", "/f/kontakt", 422, KONTAKT),
-    ("POST", "/f/kontakt", 503, KONTAKT),
+    ("POST", "/f/kontakt", 403, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 413, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 415, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 422, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 503, KONTAKT | GZIP),
     ("PUT", "/f/kontakt", 405, KONTAKT),
     ("GET", "/f/kontakt/thanks/KEPT", 200, KONTAKT),
     ("GET", "/f/kontakt/thanks/KEPT", 503, KONTAKT),
     ("GET", f"/f/kontakt/thanks/{NOBODY}", 404, KONTAKT),
-    ("GET", "/f/vardering", 200, VARDERING),
-    ("GET", "/f/objekt", 200, page()),
-    ("GET", "/f/okand", 404, page()),
+    ("GET", "/f/vardering", 200, VARDERING | GZIP),
+    ("GET", "/f/objekt", 200, page() | GZIP),
+    ("GET", "/f/okand", 404, page() | GZIP),
     ("GET", "/f/vardering/theme.css", 200, CLOSED | {"cache-control": "public, max-age=86400"}),
     ("GET", "/f/okand/theme.css", 404, page()),
     ("GET", "/healthz", 200, CLOSED | NO_STORE),
     ("GET", "/readyz", 200, CLOSED | NO_STORE),
     ("GET", "/readyz", 503, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("DELETE", "/readyz", 405, CLOSED | NO_STORE | {"vary": "Accept"}),
+    ("GET", "/metrics", 200, CLOSED | NO_STORE),
+    ("GET", "/metrics", 403, CLOSED | NO_STORE),
     ("GET", "/openapi.json", 200, CLOSED),
     (
         "GET",
         "/static/leadgate.css",
         200,
-        CLOSED | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
+        CLOSED
+        | GZIP
+        | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
     ),
+    ("GET", "/embed/v1.js", 200, CLOSED | SHARED | {"cache-control": "public, max-age=300"}),
+    ("GET", "/embed/okand.js", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
+    ("GET", "/embed/v1/kontakt", 200, CLOSED | NO_STORE | SHARED_ALIKE),
     ("GET", "/static/okand.css", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("GET", "/", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("GET", "/defect", 500, CLOSED | NO_STORE | {"vary": "Accept"}),
@@ -150,6 +162,10 @@ def log() -> Iterator[StringIO]:
 NEW = ANNA | {"message": "Ny"}
 
 
+NEAR = {"headers": {"Host": "127.0.0.1:8000"}}
+"""As this machine asks."""
+
+
 def send_for(status: int, path: str) -> dict[str, Any]:
     """What a POST sends to be answered so."""
     page = path.startswith("/f/")
@@ -181,7 +197,11 @@ async def test_every_answer_has_its_headers_and_no_other(
         answer = await gateway.client.request(
             method,
             path.replace("KEPT", kept.json()["id"]),
-            **send_for(status, path) if method == "POST" else {},
+            **send_for(status, path)
+            if method == "POST"
+            else NEAR
+            if (path, status) == ("/metrics", 200)
+            else {},
         )
         left_out = _OF_CONTENT | (_OF_PREFLIGHT if method == "OPTIONS" else set())
         assert answer.status_code == status
@@ -189,7 +209,8 @@ async def test_every_answer_has_its_headers_and_no_other(
 
 
 VISITORS, DEVELOPERS, WATCHERS = "visitors", "developers", "whoever watches the process"
-EMBEDDERS, OPERATORS = "pages that embed a form", "operators"
+STRANGERS, OPERATORS = "whoever wants to sign in", "operators who have signed in"
+EMBEDDERS = "pages that embed a form"
 ROUTES = {
     ("/openapi.json", "GET"): DEVELOPERS,
     ("/api/v1/forms/{form}/leads", "POST"): DEVELOPERS,
@@ -203,10 +224,21 @@ ROUTES = {
     ("/f/{form}/thanks/{id}", "GET"): VISITORS,
     ("/f/{form}/theme.css", "GET"): VISITORS,
     ("/static", "GET"): VISITORS,
+    ("/embed/{file}", "GET"): EMBEDDERS,
+    ("/embed/v1/{form}", "GET"): EMBEDDERS,
     ("/healthz", "GET"): WATCHERS,
     ("/readyz", "GET"): WATCHERS,
+    ("/metrics", "GET"): WATCHERS,
 }
 """Every way in, and for whom it is. A new route fails this test until somebody has thought about that."""
+
+
+PUBLIC = {VISITORS, EMBEDDERS, DEVELOPERS, WATCHERS}
+"""Who needs no account. The others' routes are not there until one is configured."""
+
+
+def list_public() -> list[tuple[str, str]]:
+    return [route for route, audience in ROUTES.items() if audience in PUBLIC]
 
 
 def list_routes(app: Any) -> Iterator[tuple[str, str]]:
@@ -223,7 +255,7 @@ def test_every_route_is_known_with_its_audience(tmp_path: Path) -> None:
     found = list(list_routes(app))
     assert len(found) == len(set(found))
     assert set(found) == set(ROUTES)
-    assert set(ROUTES.values()) <= {VISITORS, EMBEDDERS, DEVELOPERS, OPERATORS, WATCHERS}
+    assert set(ROUTES.values()) <= PUBLIC | {STRANGERS, OPERATORS}
 
 
 def find_route(app: Any, method: str, path: str) -> str | None:
@@ -253,13 +285,14 @@ def test_every_route_has_a_snapshot_of_a_success_and_of_a_refusal(tmp_path: Path
     app, _, _ = build(tmp_path)
     found = find_snapshots(app)
     by_path: dict[str, set[int]] = {}
-    for path, method in ROUTES:
+    for path, method in list_public():
         assert min(found.get((path, method), {999})) < 400, (path, method)
         by_path.setdefault(path, set()).update(found[path, method])
     # These can only be refused for their method, as any other is.
     assert {path for path, statuses in by_path.items() if max(statuses) < 400} <= {
         "/openapi.json",
         "/healthz",
+        "/embed/v1/{form}",
     }
 
 
@@ -274,7 +307,7 @@ OVERRIDES = {"X-HTTP-Method-Override": "GET", "X-HTTP-Method": "POST", "X-Method
 async def test_a_method_that_a_route_does_not_know_is_refused_with_those_it_does(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         known: dict[str, set[str]] = {}
-        for path, method in ROUTES:
+        for path, method in list_public():
             known.setdefault(path, set()).update({method, "HEAD"} if method == "GET" else {method})
         for pattern, methods in known.items():
             path = pattern.replace("{form}", "kontakt").replace("{id}", NOBODY)
@@ -323,12 +356,33 @@ async def test_no_answer_is_made_of_the_name_it_was_asked_by(tmp_path: Path, pub
                     path.replace("KEPT", kept),
                     **merge_headers(send_for(status, path) if method == "POST" else {}, names),
                 )
-                assert answer.status_code in {status, 404}
+                assert answer.status_code in {status, 403, 404}
                 assert "evil.example" not in answer.text + str(answer.headers)
 
 
 def merge_headers(options: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
     return options | {"headers": options.get("headers", {}) | headers}
+
+
+@pytest.mark.anyio
+async def test_what_watches_a_delivering_process_is_held_to_the_same(tmp_path: Path, log: StringIO) -> None:
+    _, store, forms = build(tmp_path)
+    store.open()
+    app = create_watch_app(forms=forms, store=store)
+    watched = {(path, method) for (path, method), whose in ROUTES.items() if whose is WATCHERS}
+    assert set(list_routes(app)) == watched
+    app.router.routes.append(make_route("/defect", GET=fail))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
+        answers = [
+            await client.get(path) for path in ("/healthz", "/readyz", "/metrics", "/defect", "/okand")
+        ]
+        store.close()
+        answers.append(await client.get("/readyz"))
+    assert [answer.status_code for answer in answers] == [200, 200, 403, 500, 404, 503]
+    for answer in answers:
+        assert (ALWAYS | CLOSED).items() <= dict(answer.headers).items()
+    assert "anna" not in log.getvalue() + answers[3].text
 
 
 @pytest.mark.anyio

@@ -52,6 +52,7 @@ class Gateway:
             store=self.store,
             secret=self.secret,
             public_url=self.settings.public_url,
+            rate_limit=self.settings.rate_limit,
             metrics_token=_find_token(self.settings),
         )
 
@@ -143,7 +144,7 @@ def _load_secret(settings: Settings) -> bytes:
 
 
 @asynccontextmanager
-async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[None]:
+async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[Worker]:
     """Delivers until `stop` is set; a defect sets it too, and is raised at the end of the block."""
     settings = gateway.settings
     async with VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format) as client:
@@ -154,7 +155,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
         # Drains beside whatever else stops: together they have ten seconds.
         draining = asyncio.create_task(_drain(worker, stop))
         try:
-            yield
+            yield worker
         finally:
             stop.set()
             auditing.cancel()

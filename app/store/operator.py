@@ -10,6 +10,7 @@ from app.errors import LeadNotFound, OperatorError
 from app.lead import LeadState
 from app.store.history import add_event
 from app.store.outbox import has_unresolved_create
+from app.store.reconciling import load_open_create, resolve_create
 from app.store.schema import EPOCH, Instant, outbox
 
 
@@ -77,6 +78,19 @@ def discard_lead(connection: Connection, lead_id: str, *, reason: str, now: date
         .values(state=LeadState.DISCARDED, state_at=now, reason=reason.strip(), leased_until=None)
     )
     add_event(connection, lead_id, "discarded", now=now, actor=actor, reason=reason.strip())
+
+
+IN_VITEC = "it is in Vitec, says the office"
+
+
+def confirm_in_vitec(connection: Connection, lead_id: str, *, now: datetime, actor: str) -> None:
+    """Somebody has seen the lead in Vitec, or typed it in: it is not sent again, and not looked for either.
+
+    Its id there is not known, so that it is discarded rather than delivered.
+    """
+    discard_lead(connection, lead_id, reason=IN_VITEC, now=now, actor=actor)
+    if (create := load_open_create(connection, lead_id)) is not None:
+        resolve_create(connection, create.attempt_id, outcome="done", now=now, detail=IN_VITEC)
 
 
 def _require(

@@ -114,6 +114,7 @@ outbox = Table(
     Column("resolved_anew", Integer, nullable=False, server_default="0"),
     Column("fallen_back", Integer, nullable=False, server_default="0"),
     Column("possible_duplicate", Integer, nullable=False, server_default="0"),
+    Column("named_at", Instant),  # when a digest told the operator that it is in quarantine
     Column("purged_at", Instant),  # since when nothing of the person is left: what stands here is the receipt
     CheckConstraint(_one_of("state", *LeadState), name="state_known"),
     CheckConstraint(
@@ -143,6 +144,11 @@ _SUSPECT = outbox.c.crashes > literal_column("0")
 Index("ix_outbox_suspect", outbox.c.crashes, sqlite_where=_SUSPECT, postgresql_where=_SUSPECT)
 _OPEN = outbox.c.state.in_((LeadState.HELD, LeadState.QUARANTINED))
 Index("ix_outbox_waiting_for_people", outbox.c.state_at, sqlite_where=_OPEN, postgresql_where=_OPEN)
+IS_UNNAMED = and_(
+    outbox.c.state == literal_column(f"'{LeadState.QUARANTINED}'"),
+    outbox.c.named_at.is_(None),
+)
+Index("ix_outbox_unnamed", outbox.c.lead_id, sqlite_where=IS_UNNAMED, postgresql_where=IS_UNNAMED)
 
 # What is old enough to go is found without walking over all the receipts.
 _KEPT = and_(
@@ -242,6 +248,15 @@ gates = Table(
     sqlite_with_rowid=False,
 )
 
+spent_proofs = Table(
+    "spent_proofs",
+    metadata,
+    # A proof of work is good for one lead. What has expired is refused by its date, and forgotten here.
+    Column("nonce", String(32), primary_key=True),
+    Column("expires_at", Instant, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
 meta = Table(
     "meta",
     metadata,
@@ -276,5 +291,57 @@ read_paths = Table(
     Column("reference", String(10), nullable=False),
     Column("proven_at", Instant),
     Column("checked_at", Instant),
+    sqlite_with_rowid=False,
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),  # each thing is told once
+    Column("kind", String(40), nullable=False),
+    Column("channel", String(7), nullable=False),
+    Column("lead_id", ForeignKey("leads.id", ondelete="CASCADE"), index=True),  # null for the operator's
+    Column("since", Instant),  # when what is told began
+    Column("made_at", Instant, nullable=False),
+    Column("state", String(7), nullable=False, server_default="due"),
+    Column("due_at", Instant, nullable=False),
+    Column("leased_until", Instant),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("sent_at", Instant),
+    Column("failure", Text),  # of the last try, without an address
+    Column("detail", JSON, nullable=False),  # never personal data
+    Column(
+        "unsettled", Integer, nullable=False, server_default="0"
+    ),  # an office's, until its lead is settled
+    CheckConstraint(_one_of("channel", "mail", "webhook"), name="channel_known"),
+    CheckConstraint(_one_of("state", "due", "sent", "dropped"), name="state_known"),
+    CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent_sometime"),
+    CheckConstraint("unsettled = 0 OR lead_id IS NOT NULL", name="only_leads_are_settled"),
+    Index("ix_notices_kind_made_at", "kind", "made_at"),
+)
+IS_DUE = notices.c.state == literal_column("'due'")
+Index("ix_notices_due", notices.c.due_at, sqlite_where=IS_DUE, postgresql_where=IS_DUE)
+IS_UNSETTLED = notices.c.unsettled == literal_column("1")
+Index("ix_notices_unsettled", notices.c.lead_id, sqlite_where=IS_UNSETTLED, postgresql_where=IS_UNSETTLED)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("kind", String(40), primary_key=True),
+    Column("subject", String(300), primary_key=True),
+    Column("raised_at", Instant, nullable=False),
+    Column("told_at", Instant),
+    Column("ended_at", Instant),
+    Column("detail", JSON, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+spent_links = Table(
+    "spent_links",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("lead_id", ForeignKey("leads.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("spent_at", Instant, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -226,7 +226,7 @@ class PunctualProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """A form that a visitor is sending at this moment is answered; uvicorn would hang up on it."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._active is not None and not self._active.response_complete:
             super().shutdown()
             return
         self._ending = True
