@@ -24,6 +24,7 @@ def everything(tmp_path: Path) -> Path:
     path.write_text(re.sub(r"(?m)^#(?=\S)", "", EXAMPLE.read_text(encoding="utf-8")), encoding="utf-8")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "vitec-partner").write_text("p")
+    (tmp_path / "secrets" / "vitec-partner").chmod(0o600)
     return path
 
 
