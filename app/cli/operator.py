@@ -104,7 +104,7 @@ def list_notices(*, as_json: AsJson = False) -> None:
     """Messages that wait to be sent: how often that was tried, and why it failed."""
     rows = reports.list_unsent_notices(read_settings())
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
         reports.print_notices(rows)
 

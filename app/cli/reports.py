@@ -20,7 +20,7 @@ from app.store.notices import list_unsent
 from app.store.place import Place
 from app.store.proxies import find_proxy
 from app.store.reading import read_beside
-from app.store.stories import describe_status, tell_story, write_moment
+from app.store.stories import describe_status, tell_story, write_moment, write_value
 
 Row = dict[str, Any]
 
@@ -102,7 +102,7 @@ def _look_at_proxies(connection: Connection, settings: Settings) -> Iterator[Mis
 
 def list_unsent_notices(settings: Settings) -> list[Row]:
     rows = read_beside(require_store(settings), list_unsent)
-    readable: list[Row] = json.loads(json.dumps(rows, default=_write_value))
+    readable: list[Row] = json.loads(json.dumps(rows, default=write_value))
     return readable
 
 
