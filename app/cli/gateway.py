@@ -11,11 +11,15 @@ from uuid import uuid4
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
-from app.cli.configuration import Configuration, locate_store, reread_forms
+from app.cli.configuration import Configuration, load_secret, locate_store, reread_forms
 from app.cli.control import listening
+from app.cli.retention import purging
 from app.delivery.assembly import make_worker
 from app.delivery.auditor import Auditor
+from app.delivery.inspection import Inspector
+from app.delivery.pace import Pace
 from app.delivery.parcel import Terms
+from app.delivery.watch import ReceiverWatch
 from app.delivery.worker import Worker
 from app.errors import ConfigurationError, OperatorError
 from app.forms.live import LiveForms
@@ -27,7 +31,6 @@ from app.log import get_logger
 from app.main import create_app, create_watch_app
 from app.settings import Settings
 from app.store.history import add_event
-from app.store.secret import load_or_make_secret
 from app.store.store import Store
 from app.vitec.client import VitecClient
 
@@ -90,6 +93,10 @@ class Gateway:
         )
         return {"id": kept.lead_id, "reference": kept.reference}
 
+    def make_watch(self, client: VitecClient) -> ReceiverWatch:
+        inspector = Inspector(client=client, pace=Pace(self.settings.vitec_rate))
+        return ReceiverWatch(store=self.store, forms=self.forms, inspector=inspector, now=self.store.now)
+
     def reload(self) -> None:
         """The forms anew. A bad file leaves the old ones serving, and says so."""
         try:
@@ -126,21 +133,18 @@ async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
     store = Store(locate_store(settings))
     store.open()
     try:
-        secret = _load_secret(settings)
+        secret = load_secret(settings)
+        forms = LiveForms(configuration.forms)
         # Where several processes may write, commands need none of them.
-        gateway = Gateway(settings, LiveForms(configuration.forms), store, secret)
+        gateway = Gateway(settings, forms, store, secret)
         alone = isinstance(settings.database, Path)
-        async with listening(store, plant=gateway.plant_canary) if alone else nullcontext():
+        async with (
+            listening(store, plant=gateway.plant_canary) if alone else nullcontext(),
+            purging(store, forms),
+        ):
             yield gateway
     finally:
         store.close()
-
-
-def _load_secret(settings: Settings) -> bytes:
-    if settings.secret_key:
-        return settings.secret_key.get_secret_value().encode()
-    assert isinstance(settings.database, Path)  # the settings ask for a key otherwise
-    return load_or_make_secret(settings.database)
 
 
 @asynccontextmanager
@@ -150,6 +154,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
     async with VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format) as client:
         worker = gateway.make_worker(client)
         auditing = asyncio.create_task(Auditor(gateway.store, worker.courier.terms).run())
+        watching = asyncio.create_task(gateway.make_watch(client).run())
         running = asyncio.create_task(worker.run())
         running.add_done_callback(lambda _: stop.set())
         # Drains beside whatever else stops: together they have ten seconds.
@@ -159,6 +164,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
         finally:
             stop.set()
             auditing.cancel()
+            watching.cancel()
             await draining
             await running
 
