@@ -93,7 +93,7 @@ def test_every_command_is_one(line: str) -> None:
 @pytest.mark.parametrize("name", NAMES_OF_PAGES)
 def test_every_setting_that_is_named_is_one(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    known = {*NAMES, "LEADGATE_SITE", "LEADGATE_UPSTREAM", "LEADGATE_TEST_REQUIRE_BROWSER"}
+    known = {*NAMES, "LEADGATE_SITE", "LEADGATE_UPSTREAM", "LEADGATE_URL", "LEADGATE_TEST_REQUIRE_BROWSER"}
     named = {one.removesuffix("_FILE").rstrip("_") for one in re.findall(r"\bLEADGATE_[A-Z_]+", text)}
     assert named - known <= {one for one in named if any(name.startswith(one) for name in known)}
 
