@@ -11,6 +11,10 @@ from app.intake.accept import Acceptor
 from app.intake.digests import Digests
 from app.resources import STATIC
 from app.store.store import Store
+from app.users import LiveUsers
+from app.web.admin.backoffice import Backoffice
+from app.web.admin.routes import list_routes
+from app.web.admin.sessions import Sessions
 from app.web.api import Api
 from app.web.assets import CachedFiles
 from app.web.health import Health
@@ -22,16 +26,29 @@ from app.web.security import Boundary, CrossOrigin
 from app.web.tokens import TokenSigner
 
 
-def create_app(*, forms: LiveForms, store: Store, secret: bytes, public_url: str | None = None) -> FastAPI:
-    """The gateway as visitors and developers meet it. The store must be open before the first request."""
+def create_app(
+    *,
+    forms: LiveForms,
+    store: Store,
+    secret: bytes,
+    users: LiveUsers | None = None,
+    public_url: str | None = None,
+) -> FastAPI:
+    """The gateway as visitors, developers and operators meet it. The store must be open before the first request.
+
+    Without users there are no operators' pages.
+    """
+    digests, users = Digests(secret), users or LiveUsers()
     reception = Reception(
         forms=forms,
         store=store,
-        acceptor=Acceptor(store, Digests(secret)),
+        acceptor=Acceptor(store, digests),
         signer=TokenSigner(secret),
         public_url=public_url,
         now=store.now,
     )
+    sessions = Sessions(secret, users)
+    backoffice = Backoffice(reception=reception, users=users, sessions=sessions, digests=digests)
     refusals = Refusals(reception)
     app = FastAPI(
         title="Leadgate",
@@ -47,6 +64,7 @@ def create_app(*, forms: LiveForms, store: Store, secret: bytes, public_url: str
     app.router.routes += [
         *Api(reception).routes(),
         *Pages(reception).routes(),
+        *list_routes(backoffice),
         *Health(store).routes(),
         Mount("/static", CachedFiles(directory=STATIC)),
     ]

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import ConfigurationError, Mistake
+from app.passwords import check_hash
 
 PREFIX = "LEADGATE_"
 
@@ -103,6 +104,11 @@ def _check_database_url(value: str) -> str:
     return value
 
 
+def _check_password_hash(value: SecretStr) -> SecretStr:
+    check_hash(value.get_secret_value())
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_duration)]
 
 
@@ -128,6 +134,8 @@ class Settings(BaseSettings):
     reconcile_settle: Duration = timedelta(minutes=15)
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
     secret_key: SecretStr | None = None
+    admin_password_hash: Annotated[SecretStr, AfterValidator(_check_password_hash)] | None = None
+    users: Path | None = None
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = ()
     log_format: Literal["json", "console"] | None = None
     files: Mapping[str, Path] = Field(default_factory=dict)
@@ -275,8 +283,6 @@ _IDLE = (
     "ALERT_WEBHOOK",
     "HEARTBEAT_URL",
     "ENCRYPTION_KEYS",
-    "ADMIN_PASSWORD_HASH",
-    "USERS",
     "METRICS_TOKEN",
     "RATE_LIMIT",
 )

@@ -25,6 +25,8 @@ GOOD = {
     "LEADGATE_RECONCILE_SETTLE": "20m",
     "LEADGATE_PUBLIC_URL": "https://forms.example.se/",
     "LEADGATE_SECRET_KEY": SECRET,
+    "LEADGATE_ADMIN_PASSWORD_HASH": "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$lA7l0SB6xEKgWTbVCJsWXw",
+    "LEADGATE_USERS": "/etc/leadgate/users.toml",
     "LEADGATE_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8",
     "LEADGATE_LOG_FORMAT": "console",
 }
@@ -249,10 +251,7 @@ def test_a_name_with_a_slip_of_the_pen_is_a_warning(nowhere: Path) -> None:
 
 
 def test_names_that_nothing_acts_on_yet_are_told(nowhere: Path) -> None:
-    later = (
-        "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL ENCRYPTION_KEYS ADMIN_PASSWORD_HASH USERS "
-        "METRICS_TOKEN RATE_LIMIT"
-    )
+    later = "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL ENCRYPTION_KEYS METRICS_TOKEN RATE_LIMIT"
     environment = read({f"LEADGATE_{name}": "x" for name in later.split()}, nowhere)
     assert environment.mistakes == []
     assert [str(one) for one in environment.warnings] == [

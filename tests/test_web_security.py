@@ -71,6 +71,8 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
         200,
         CLOSED | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
     ),
+    ("GET", "/admin", 404, page()),
+    ("POST", "/admin/login", 404, page()),
     ("GET", "/static/okand.css", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("GET", "/", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("GET", "/defect", 500, CLOSED | NO_STORE | {"vary": "Accept"}),
@@ -135,6 +137,7 @@ async def test_every_answer_has_its_headers_and_no_other(
 
 
 VISITORS, DEVELOPERS, WATCHERS = "visitors", "developers", "whoever watches the process"
+STRANGERS, OPERATORS = "whoever wants to sign in", "operators who have signed in"
 ROUTES = {
     ("/openapi.json", "GET"): DEVELOPERS,
     ("/api/v1/forms/{form}/leads", "POST"): DEVELOPERS,
@@ -148,6 +151,19 @@ ROUTES = {
     ("/f/{form}/thanks/{id}", "GET"): VISITORS,
     ("/f/{form}/theme.css", "GET"): VISITORS,
     ("/static", "GET"): VISITORS,
+    ("/admin/login", "GET"): STRANGERS,
+    ("/admin/login", "POST"): STRANGERS,
+    ("/admin/logout", "POST"): OPERATORS,
+    ("/admin", "GET"): OPERATORS,
+    ("/admin/search", "POST"): OPERATORS,
+    ("/admin/leads/{id}", "GET"): OPERATORS,
+    ("/admin/leads/{id}/{action}", "POST"): OPERATORS,
+    ("/admin/gates", "GET"): OPERATORS,
+    ("/admin/gates/probe", "POST"): OPERATORS,
+    ("/admin/circuits/probe", "POST"): OPERATORS,
+    ("/admin/forms", "GET"): OPERATORS,
+    ("/admin/forms/{form}", "GET"): OPERATORS,
+    ("/admin/audit", "GET"): OPERATORS,
     ("/healthz", "GET"): WATCHERS,
     ("/readyz", "GET"): WATCHERS,
 }
@@ -171,7 +187,7 @@ def test_every_route_is_known_with_its_audience(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_nothing_sets_a_cookie(tmp_path: Path) -> None:
+async def test_no_public_route_sets_a_cookie(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         page = read_page(await gateway.client.get("/f/kontakt"))
         thanks = await gateway.client.post("/f/kontakt", data=page.fields | ANNA, follow_redirects=True)

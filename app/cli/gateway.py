@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from app.cli.configuration import Configuration, reread_forms
+from app.cli.configuration import Configuration, reread_forms, reread_users
 from app.cli.control import listening
 from app.delivery.assembly import make_worker
 from app.delivery.parcel import Terms
@@ -22,6 +22,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.secret import load_or_make_secret
 from app.store.store import Store
+from app.users import LiveUsers
 from app.vitec.client import VitecClient
 
 _log = get_logger("process")
@@ -30,18 +31,23 @@ _log = get_logger("process")
 _TURNS_GRACE = timedelta(seconds=8)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
     """What a process holds between `open_gateway` and the end of its block."""
 
     settings: Settings
     forms: LiveForms
+    users: LiveUsers
     store: Store
     secret: bytes
 
     def create_app(self) -> FastAPI:
         return create_app(
-            forms=self.forms, store=self.store, secret=self.secret, public_url=self.settings.public_url
+            forms=self.forms,
+            store=self.store,
+            secret=self.secret,
+            users=self.users,
+            public_url=self.settings.public_url,
         )
 
     def make_worker(self, client: VitecClient) -> Worker:
@@ -62,14 +68,21 @@ class Gateway:
         )
 
     def reload(self) -> None:
-        """The forms anew. A bad file leaves the old ones serving, and says so."""
+        """Forms and users anew. A bad file leaves the old ones serving, and says so."""
         try:
             self.forms.current = reread_forms(self.settings)
+            _log.info("forms_reloaded", forms=sorted(self.forms.current.forms))
         except ConfigurationError as error:
-            for one in error.mistakes:
-                _log.error("forms_not_reloaded", source=one.source, key=one.key, mistake=one.message)
-            return
-        _log.info("forms_reloaded", forms=sorted(self.forms.current.forms))
+            _tell_mistakes("forms_not_reloaded", error)
+        try:
+            self.users.current = reread_users(self.settings)
+        except ConfigurationError as error:
+            _tell_mistakes("users_not_reloaded", error)
+
+
+def _tell_mistakes(event: str, error: ConfigurationError) -> None:
+    for one in error.mistakes:
+        _log.error(event, source=one.source, key=one.key, mistake=one.message)
 
 
 @asynccontextmanager
@@ -82,7 +95,13 @@ async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
         secret = _load_secret(settings)
         # Where several processes may write, commands need none of them.
         async with listening(store) if isinstance(settings.database, Path) else nullcontext():
-            yield Gateway(settings, LiveForms(configuration.forms), store, secret)
+            yield Gateway(
+                settings=settings,
+                forms=LiveForms(configuration.forms),
+                users=LiveUsers(configuration.users),
+                store=store,
+                secret=secret,
+            )
     finally:
         store.close()
 

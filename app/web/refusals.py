@@ -27,7 +27,7 @@ class Refusals:
 
     def _tell(self, request: Request, problem: Problem) -> Response:
         path, headers = request.scope["path"], {**NO_STORE}
-        if path.startswith("/f/"):
+        if path.startswith(("/f/", "/admin")):
             as_page = True
         elif path.startswith("/api/"):
             as_page = False

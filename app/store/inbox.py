@@ -1,0 +1,224 @@
+"""The leads as the admin pages list and count them: fast with a million delivered, whatever is asked for."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from heapq import merge
+from itertools import islice, pairwise
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, or_, select
+from sqlalchemy import Row as SqlRow
+
+from app.errors import LeadNotFound
+from app.identity import earliest_id
+from app.lead import Lead, LeadState
+from app.store.history import load_history
+from app.store.leads import find_lead_id, load_lead
+from app.store.schema import IS_UNDELIVERED, leads, outbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which leads. None is no wish; several wishes are all to hold."""
+
+    customers: Collection[str] | None = None
+    state: LeadState | None = None
+    form: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    person: str | None = None
+    """The keyed digest of an e-mail address or a phone number."""
+    before: str | None = None
+    """Only leads older than the one with this id: the next page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a lead is, as a line in a list. No personal data."""
+
+    lead_id: str
+    reference: str
+    form: str
+    customer_id: str
+    received_at: datetime
+    state: LeadState
+    state_at: datetime
+    reason: str | None
+    next_attempt_at: datetime | None
+    vitec_lead_id: str | None
+
+
+_PLACE = (
+    outbox.c.lead_id,
+    leads.c.reference,
+    outbox.c.form,
+    outbox.c.customer_id,
+    leads.c.received_at,
+    outbox.c.state,
+    outbox.c.state_at,
+    outbox.c.reason,
+    outbox.c.next_attempt_at,
+    outbox.c.vitec_lead_id,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A lead in a list. None where what was kept cannot be read by this version."""
+
+    place: Place
+    lead: Lead | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole(Row):
+    """A lead as it is at one moment, with all that has happened to it."""
+
+    history: list[dict[str, Any]]
+
+
+def list_rows(connection: Connection, wanted: Wanted, *, limit: int) -> list[Row]:
+    """The newest first."""
+    places = list_places(connection, wanted, limit=limit)
+    return [Row(place=place, lead=_read(connection, place.lead_id)) for place in places]
+
+
+def load_whole(connection: Connection, name: str, *, customers: Collection[str] | None) -> Whole:
+    """By its id or reference. Raises LeadNotFound, also for a lead of another customer."""
+    place = find_place(connection, find_lead_id(connection, name), customers=customers)
+    history = load_history(connection, place.lead_id)
+    return Whole(place=place, lead=_read(connection, place.lead_id), history=history)
+
+
+def _read(connection: Connection, lead_id: str) -> Lead | None:
+    try:
+        return load_lead(connection, lead_id)
+    except (ValueError, LeadNotFound):
+        return None
+
+
+def list_places(connection: Connection, wanted: Wanted, *, limit: int) -> list[Place]:
+    """The newest first."""
+    found = [connection.execute(one.limit(limit)).all() for one in _branch(wanted)]
+    rows = islice(merge(*found, key=lambda row: str(row.lead_id), reverse=True), limit)
+    return [_place(row) for row in rows]
+
+
+def _place(row: SqlRow[Any]) -> Place:
+    return Place(**{**row._mapping, "state": LeadState(row.state)})  # noqa: SLF001 - its documented name
+
+
+def find_place(connection: Connection, lead_id: str, *, customers: Collection[str] | None) -> Place:
+    """Raises LeadNotFound, also for a lead of another customer: that it exists is none of their business."""
+    statement = _select(Wanted(customers=customers)).where(outbox.c.lead_id == lead_id)
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise LeadNotFound(f"there is no lead {lead_id}")
+    return _place(row)
+
+
+def _branch(wanted: Wanted) -> Iterator[Select[Any]]:
+    """One statement for each customer or key: each walks an index in the order of the list, and stops at its limit."""
+    if wanted.person is not None:
+        for key in (leads.c.email_key, leads.c.phone_key):
+            yield _select(wanted).where(key == wanted.person)
+    elif (
+        wanted.customers is None or wanted.form is not None or wanted.state not in {None, LeadState.DELIVERED}
+    ):
+        yield _select(wanted)
+    else:
+        for customer_id in wanted.customers:
+            yield _select(replace(wanted, customers=None)).where(outbox.c.customer_id == customer_id)
+
+
+def _select(wanted: Wanted) -> Select[Any]:
+    statement = select(*_PLACE).join_from(outbox, leads, outbox.c.lead_id == leads.c.id)
+    return statement.where(*_conditions(wanted)).order_by(outbox.c.lead_id.desc())
+
+
+def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+    # What is concatenated with nothing is in no index: the walk is to be along another, which `_branch` has in mind.
+    narrow = wanted.state not in {None, LeadState.DELIVERED}
+    if wanted.state is not None:
+        yield outbox.c.state == literal_column(f"'{wanted.state}'")
+    if narrow:
+        yield IS_UNDELIVERED
+    if wanted.form is not None:
+        yield (outbox.c.form.concat("") if narrow else outbox.c.form) == wanted.form
+    if wanted.customers is not None:
+        yield outbox.c.customer_id.concat("").in_(wanted.customers)
+    if wanted.since is not None:
+        yield outbox.c.lead_id >= earliest_id(wanted.since)
+    if wanted.until is not None:
+        yield outbox.c.lead_id < earliest_id(wanted.until)
+    if wanted.before is not None:
+        yield outbox.c.lead_id < wanted.before
+
+
+def count_undelivered(connection: Connection, *, customers: Collection[str] | None) -> dict[LeadState, int]:
+    """How many leads are in each state but `delivered`."""
+    statement = select(outbox.c.state, func.count()).where(IS_UNDELIVERED).group_by(outbox.c.state)
+    if customers is not None:
+        statement = statement.where(outbox.c.customer_id.in_(customers))
+    return {LeadState(state): count for state, count in connection.execute(statement)}
+
+
+def count_by_day(
+    connection: Connection, days: Sequence[datetime], *, customers: Collection[str] | None
+) -> list[dict[LeadState, int]]:
+    """Of the leads received between each two moments, how many are in each state now."""
+    return [_count_between(connection, *both, customers=customers) for both in pairwise(days)]
+
+
+def _count_between(
+    connection: Connection, since: datetime, until: datetime, *, customers: Collection[str] | None
+) -> dict[LeadState, int]:
+    statement = select(outbox.c.state, func.count()).group_by(outbox.c.state)
+    statement = statement.where(*_conditions(Wanted(since=since, until=until)))
+    if customers is not None:
+        statement = statement.where(outbox.c.customer_id.in_(customers))
+    return {LeadState(state): count for state, count in connection.execute(statement)}
+
+
+def search_names(
+    connection: Connection, wanted: Wanted, words: Sequence[str], *, among: int, limit: int
+) -> tuple[list[Row], str | None]:
+    """The leads among the next so many with every word in their name or address, and where to go on looking.
+
+    None when all have been looked through. Names have no index, and where they are encrypted none is found.
+    """
+    places = {place.lead_id: place for place in list_places(connection, wanted, limit=among)}
+    ids = list(places)
+    found: list[Row] = []
+    for lead_id in _select_by_body(connection, ids, words):
+        lead = _read(connection, lead_id) if lead_id in places else None
+        if lead and _is_named(lead, words):
+            found.append(Row(place=places[lead_id], lead=lead))
+            if len(found) == limit:
+                return found, lead_id
+    return found, ids[-1] if len(ids) == among else None
+
+
+def _select_by_body(connection: Connection, ids: Sequence[str], words: Sequence[str]) -> Sequence[str]:
+    """Those in whose content every word stands somewhere, between the first and the last of these ids."""
+    if not ids:
+        return []
+    statement = select(leads.c.id).where(leads.c.id.between(ids[-1], ids[0])).order_by(leads.c.id.desc())
+    for word in words:
+        statement = statement.where(
+            or_(*(leads.c.body.contains(one, autoescape=True) for one in _cases(word)))
+        )
+    return connection.execute(statement).scalars().all()
+
+
+def _is_named(lead: Lead, words: Sequence[str]) -> bool:
+    contact = lead.contact
+    named = (contact.full_name, contact.company_name, contact.email, contact.phone)
+    told = " ".join(filter(None, named)).casefold()
+    return all(word.casefold() in told for word in words)
+
+
+def _cases(word: str) -> set[str]:
+    """SQLite's LIKE knows the two cases of ASCII alone: å and Å are strangers to it."""
+    return {word, word.lower(), word.upper(), word.capitalize()}
