@@ -4,6 +4,7 @@ LeadgateError
 ├── ConfigurationError      the start is refused; carries every mistake found
 ├── StoreError
 │   ├── StoreUnavailable    a lead could not be kept: 503, the sender tries again
+│   ├── KeyMissing          what was kept is sealed with a key that is not at hand
 │   └── StoreOccupied       another process holds the SQLite file
 ├── SubmissionRefused       what was sent is no lead; carries every field's error
 ├── IdempotencyConflict     the key was used before, for other content
@@ -58,6 +59,17 @@ class StoreOccupied(StoreError):
     """Another process holds this SQLite file."""
 
 
+class KeyMissing(StoreError):
+    """What was kept is sealed with a key that is not at hand, or was damaged. Nothing is lost while it waits."""
+
+    def __init__(self, name: str) -> None:
+        """The key's name: eight digits, no secret."""
+        self.name = name
+        super().__init__(
+            f"this is encrypted with key {name}, which is not in LEADGATE_ENCRYPTION_KEYS (or it was damaged)"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One field's error, in the visitor's language."""
@@ -68,19 +80,26 @@ class FieldError:
     """Stable and machine-readable, such as `invalid_email`."""
     detail: str
     """A sentence for the visitor."""
+    path: tuple[str, ...] = ()
+    """The keys that lead to it, where a dot in one of them would be taken for the next."""
 
     @property
     def pointer(self) -> str:
         """RFC 6901, as a URI fragment: `#/consents/newsletter`."""
-        return "#/" + quote(self.field.replace("~", "~0").replace("/", "~1").replace(".", "/"))
+        keys = self.path or self.field.split(".")
+        return "#/" + "/".join(quote(key.replace("~", "~0").replace("/", "~1")) for key in keys)
 
 
 class SubmissionRefused(LeadgateError):
-    """What was sent cannot become a lead. Carries all errors; its text holds no value a visitor typed."""
+    """What was sent cannot become a lead. Carries all errors; its text holds nothing a visitor typed."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         self.errors = tuple(errors)
-        super().__init__(", ".join(f"{error.field}: {error.code}" for error in self.errors))
+        told = (
+            error.code if error.code == "unknown_field" else f"{error.field}: {error.code}"
+            for error in errors
+        )
+        super().__init__(", ".join(told))
 
 
 class IdempotencyConflict(LeadgateError):

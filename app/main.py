@@ -1,12 +1,16 @@
 """Builds the web application. The only place where routes are mounted."""
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
 
 from app import __version__
-from app.errors import LeadgateError
+from app.errors import LeadgateError, StoreUnavailable
 from app.forms.live import LiveForms
+from app.forms.model import Password
 from app.intake.accept import Acceptor
 from app.intake.digests import Digests
 from app.resources import STATIC
@@ -18,6 +22,7 @@ from app.web.admin.sessions import Sessions
 from app.web.api import Api
 from app.web.assets import CachedFiles
 from app.web.health import Health
+from app.web.metrics import Metrics
 from app.web.openapi import describe_api
 from app.web.pages import Pages
 from app.web.reception import Reception
@@ -33,6 +38,7 @@ def create_app(
     secret: bytes,
     users: LiveUsers | None = None,
     public_url: str | None = None,
+    metrics_token: Password | None = None,
 ) -> FastAPI:
     """The gateway as visitors, developers and operators meet it. The store must be open before the first request.
 
@@ -65,10 +71,26 @@ def create_app(
         *Api(reception).routes(),
         *Pages(reception).routes(),
         *list_routes(backoffice),
-        *Health(store).routes(),
+        *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),
         Mount("/static", CachedFiles(directory=STATIC)),
     ]
     app.openapi = lambda: describe_api(forms.current, public_url=public_url)  # type: ignore[method-assign]
-    app.add_middleware(Boundary, answer_defect=refusals.answer_defect)
+    secure = (public_url or "").startswith("https://")
+    app.add_middleware(Boundary, answer_defect=refusals.answer_defect, secure=secure)
     app.add_middleware(CrossOrigin, describe=reception.cors_headers)
     return app
+
+
+def create_watch_app(*, forms: LiveForms, store: Store, metrics_token: Password | None = None) -> Starlette:
+    """What whoever watches a delivering process may ask it."""
+    routes = list_watch_routes(forms=forms, store=store, metrics_token=metrics_token)
+    return Starlette(routes=routes, exception_handlers={StoreUnavailable: _answer_unavailable})
+
+
+def list_watch_routes(*, forms: LiveForms, store: Store, metrics_token: Password | None) -> list[Route]:
+    metrics = Metrics(store=store, forms=forms, now=store.now, token=metrics_token)
+    return [*Health(store).routes(), *metrics.routes()]
+
+
+async def _answer_unavailable(_request: Request, _error: Exception) -> Response:
+    return PlainTextResponse("unavailable\n", 503)

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from app.errors import ConfigurationError, Mistake
 from app.passwords import check_hash
+from app.secret_file import find_exposure
 
 PREFIX = "LEADGATE_"
 
@@ -109,6 +111,22 @@ def _check_password_hash(value: SecretStr) -> SecretStr:
     return value
 
 
+def _check_fernet_key(key: SecretStr) -> SecretStr:
+    """What is wrong is not repeated. Told here, not by the library: it is imported where there is something to seal."""
+    try:
+        whole = len(urlsafe_b64decode(key.get_secret_value())) == 32
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError(
+            "is no Fernet key, which is 32 random bytes in URL-safe base64 (44 characters); make one with "
+            "`openssl rand -base64 32 | tr +/ -_`"
+        )
+    return key
+
+
+FernetKey = Annotated[SecretStr, AfterValidator(_check_fernet_key)]
+
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration), AfterValidator(_check_duration)]
 
 
@@ -136,6 +154,8 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     admin_password_hash: Annotated[SecretStr, AfterValidator(_check_password_hash)] | None = None
     users: Path | None = None
+    metrics_token: SecretStr | None = None
+    encryption_keys: Annotated[tuple[FernetKey, ...], BeforeValidator(_split)] = ()
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = ()
     log_format: Literal["json", "console"] | None = None
     files: Mapping[str, Path] = Field(default_factory=dict)
@@ -164,6 +184,11 @@ class Settings(BaseSettings):
 
 NAMES = {PREFIX + name.upper(): name for name in Settings.model_fields if name != "files"}
 """The settings by their names in the environment."""
+
+SECRETS = frozenset(
+    name for name, one in Settings.model_fields.items() if not one.repr or "SecretStr" in repr(one.annotation)
+)
+"""The settings whose values nobody else may see; a database's address may hold a password."""
 
 DOTENV = Path(".env")
 
@@ -198,7 +223,7 @@ def read_environment(process: Mapping[str, str] = os.environ, *, dotenv: Path = 
                 found.mistakes.append(Mistake(name, "", f"is set beside {name}_FILE; keep one of the two"))
             elif path:
                 files[setting] = Path(path)
-                value = _read_value(f"{name}_FILE", files[setting], found.mistakes)
+                value = _read_value(f"{name}_FILE", files[setting], found.mistakes, secret=setting in SECRETS)
             if value:
                 given[setting] = value
             if value or path:
@@ -206,7 +231,12 @@ def read_environment(process: Mapping[str, str] = os.environ, *, dotenv: Path = 
     found.mistakes += _check_login(sources)
     found.settings = _build(given, files, found.mistakes)
     found.mistakes += _check_secret(found.settings, given)
-    found.warnings += [*_find_idle(sources), *_find_typos(sources), *_look_at_times(found.settings)]
+    found.warnings += [
+        *_look_at_dotenv(dotenv, sources[1]),
+        *_find_idle(sources),
+        *_find_typos(sources),
+        *_look_at_times(found.settings),
+    ]
     return found
 
 
@@ -227,15 +257,26 @@ def _read_dotenv(path: Path, mistakes: list[Mistake]) -> dict[str, str]:
     return names
 
 
-def _read_value(name: str, path: Path, mistakes: list[Mistake]) -> str | None:
+def _look_at_dotenv(path: Path, names: Mapping[str, str]) -> Iterator[Mistake]:
+    """A warning only: such files are made for trying things out, with an editor that knows no modes."""
+    if any(names.get(name) for name, setting in NAMES.items() if setting in SECRETS):
+        exposure = find_exposure(path)
+        if exposure:
+            yield Mistake(str(path), "", f"holds a secret and {exposure}")
+
+
+def _read_value(name: str, path: Path, mistakes: list[Mistake], *, secret: bool) -> str | None:
     try:
         value = path.read_text(encoding="utf-8").rstrip("\r\n")
+        exposure = find_exposure(path) if secret else None
     except (OSError, UnicodeDecodeError) as error:
         # The path is not repeated: a secret may have been written where its file belongs.
         mistakes.append(Mistake(name, "", f"names a file that cannot be read: {_explain(error)}"))
         return None
     if not value:
         mistakes.append(Mistake(name, "", "names an empty file"))
+    elif exposure:
+        mistakes.append(Mistake(name, "", f"names a file that {exposure}"))
     return value
 
 
@@ -282,8 +323,6 @@ _IDLE = (
     "ALERT_EMAIL",
     "ALERT_WEBHOOK",
     "HEARTBEAT_URL",
-    "ENCRYPTION_KEYS",
-    "METRICS_TOKEN",
     "RATE_LIMIT",
 )
 

@@ -1,7 +1,6 @@
 """Who may open the admin pages, and which customers' leads each of them sees."""
 
 import re
-import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from app.errors import ConfigurationError, Mistake
 from app.forms.findings import suggest
 from app.forms.model import Forms
 from app.passwords import check_hash
+from app.secret_file import find_exposure
 
 ADMIN = "admin"
 """The user of LEADGATE_ADMIN_PASSWORD_HASH, who sees everything."""
@@ -85,8 +85,8 @@ def _read_file(path: Path, mistakes: list[Mistake]) -> list[User]:
     source = str(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        if path.stat().st_mode & stat.S_IRWXO:
-            mistakes.append(Mistake(source, "", "may be read or written by anybody; chmod 600 it"))
+        if exposure := find_exposure(path):
+            mistakes.append(Mistake(source, "", exposure))
     except OSError as error:
         mistakes.append(Mistake(source, "", f"cannot be read: {error.strerror}"))
         return []

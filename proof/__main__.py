@@ -7,9 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from proof import chaos, model, powercut
+from proof import chaos, fulldisk, model, powercut, restored, upgraded
+from proof.scenarios import MUTANTS, POSTGRESQL, SCENARIOS, SQLITE
 from proof.table import Row, format_table
 from proof.trace import find_obstacle
+from proof.trials import run_trials
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- proof -->", "<!-- /proof -->"
@@ -19,10 +21,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m proof", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--leads", type=int, default=40, help="for each seed")
+    parser.add_argument("--at-once", type=int, default=4, help="runs side by side")
     parser.add_argument("--write", action="store_true", help="the table into docs/reliability.md")
     options = parser.parse_args()
     began = time.monotonic()
-    tables = [prove_model(), prove_durability(), *prove_by_chaos(seeds=options.seeds, leads=options.leads)]
+    trials = [
+        *chaos.list_trials(SCENARIOS + MUTANTS, database=SQLITE, leads=options.leads),
+        *chaos.list_trials(SCENARIOS + MUTANTS, database=POSTGRESQL, leads=options.leads),
+        *fulldisk.list_trials(leads=options.leads),
+        *restored.list_trials(leads=options.leads),
+        *upgraded.list_trials(leads=options.leads),
+    ]
+    by_trial = asyncio.run(run_trials(trials, seeds=options.seeds, at_once=options.at_once))
+    tables = [prove_model(), prove_durability(), by_trial]
     rows = [row for held, part in tables for row in part]
     minutes = (time.monotonic() - began) / 60
     told = (
@@ -51,15 +62,6 @@ def prove_durability() -> tuple[bool, list[Row]]:
     normal = powercut.cut_power(images=400, leads=150, seed=1, synchronous="normal")
     rows = [full.make_row("power cut"), normal.make_row("mutant: power cut, synchronous=NORMAL")]
     return full.lossy == 0 and full.damaged == 0 and normal.lossy > 0, rows
-
-
-def prove_by_chaos(*, seeds: int, leads: int) -> list[tuple[bool, list[Row]]]:
-    honest = asyncio.run(chaos.run_all(chaos.SCENARIOS, seeds=seeds, leads=leads))
-    planted = asyncio.run(chaos.run_all(chaos.MUTANTS, seeds=1, leads=leads))
-    return [
-        (all(row.lost == 0 and row.doubled == 0 for row in honest), honest),
-        (all(row.doubled > 0 for row in planted), planted),
-    ]
 
 
 def write_table(told: str) -> None:

@@ -1,15 +1,26 @@
-"""The product's own command, with one mechanism taken away where a mutant is asked for."""
+"""The product's own command, in a hurry, with one mechanism taken away or the clock jumping where that is asked for."""
 
 import os
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
+from random import Random
 
-from app.cli import main
+_WHO = ".".join(
+    os.environ.get(name, "0")
+    for name in ("LEADGATE_FAILPOINTS_SEED", "LEADGATE_PROOF_MEMBER", "LEADGATE_PROOF_LIFE")
+)
+# Read when the failpoints are imported: each process, and each of its lives, has dice of its own.
+os.environ["LEADGATE_FAILPOINTS_SEED"] = _WHO
+
+from app.cli import main  # noqa: E402
+from app.delivery import breaker, reconcile  # noqa: E402
+from app.store.settling import NotCreated  # noqa: E402
+from app.store.sqlite import SqliteDatabase  # noqa: E402
+from app.vitec.guard import SendGuard, read_boot_clock  # noqa: E402
 
 
 def _plant(mutant: str) -> None:
     """Each is a bug somebody could write; the proof must see it."""
-    from app.delivery import reconcile
-
     if mutant == "blind_retry":
         reconcile.Reconciler.settle_unknown = _send_again  # type: ignore[method-assign]
     elif mutant == "short_settle":
@@ -19,8 +30,6 @@ def _plant(mutant: str) -> None:
 
 
 async def _send_again(self, parcel, create) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    from app.store.settling import NotCreated
-
     await self._settle(parcel, NotCreated(attempt_id=create.attempt_id, why="mutant"))
 
 
@@ -34,14 +43,40 @@ async def _believe(self, parcel) -> bool:  # type: ignore[no-untyped-def]  # noq
 
 def _hurry() -> None:
     """A destination is tried again after moments instead of minutes: a run must come to rest."""
-    from app.delivery import breaker
-
     breaker.FIRST_PAUSE = timedelta(milliseconds=300)
     breaker.LONGEST_PAUSE = timedelta(seconds=2)
+
+
+_JUMPS = (-86_400.0, -3600.0, -37.0, 0.0, 37.0, 3600.0, 86_400.0)
+_JUMPS_AFTER = (2.0, 5.0)
+
+
+class _JumpingClock:
+    """Seconds since 1970 as a machine tells them whose clock somebody keeps setting."""
+
+    def __init__(self, seed: str) -> None:
+        self._dice = Random(seed)
+        self._error = self._dice.choice(_JUMPS)
+        self._next = read_boot_clock() + self._dice.uniform(*_JUMPS_AFTER)
+
+    def read(self) -> float:
+        if read_boot_clock() > self._next:
+            self._error = self._dice.choice(_JUMPS)
+            self._next = read_boot_clock() + self._dice.uniform(*_JUMPS_AFTER)
+        return time.time() + self._error
+
+
+def _jump(seed: str) -> None:
+    clock = _JumpingClock(seed)
+    SqliteDatabase.now = lambda self: datetime.fromtimestamp(clock.read(), UTC)  # type: ignore[method-assign]  # noqa: ARG005
+    assert SendGuard.__init__.__kwdefaults__ is not None
+    SendGuard.__init__.__kwdefaults__["wall"] = clock.read
 
 
 if __name__ == "__main__":
     _hurry()
     if mutant := os.environ.get("LEADGATE_PROOF_MUTANT"):
         _plant(mutant)
+    if os.environ.get("LEADGATE_PROOF_CLOCK"):
+        _jump(_WHO)
     main()

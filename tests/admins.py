@@ -1,11 +1,12 @@
 """The operator's pages over a real store, and people who sign in to them."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from argon2 import PasswordHasher
@@ -68,9 +69,19 @@ class Admin:
         return await self.client.post("/admin/login", data=given, headers=OWN)
 
     async def post(
-        self, path: str, *, headers: dict[str, str] | None = None, **fields: str
+        self,
+        path: str,
+        fields: Mapping[str, str] | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        **more: str,
     ) -> httpx.Response:
-        return await self.client.post(path, data=fields, headers=OWN if headers is None else headers)
+        """As a browser sends a form, an empty one too."""
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        own = OWN if headers is None else headers
+        return await self.client.post(
+            path, content=urlencode({**(fields or {}), **more}), headers={**own, **kind}
+        )
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self.client.get(path, headers={"Accept-Language": "en", **headers})

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,21 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from app.cli import main
+from tests.sinks import find_told, overhearing
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Fails every test in which the log learns who the visitor is, or a password."""
+    with overhearing() as heard:
+        result = yield
+    assert not find_told(heard.getvalue()), "the log tells of a visitor or a password"
+    return result
 
 
 @dataclass(frozen=True, slots=True)

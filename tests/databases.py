@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, func, make_url, select
@@ -23,7 +24,7 @@ def open_postgresql(url: str) -> Engine:
 
 
 @contextmanager
-def opened(place: str) -> Iterator[Store]:
+def opened(place: Path | str) -> Iterator[Store]:
     store = Store(place)
     store.open()
     try:

@@ -28,6 +28,7 @@ from app.sandbox.faults import FaultOrder
 from app.store.claiming import Selection, claim_next
 from app.store.history import load_history
 from app.store.leads import find_status
+from app.store.place import Place
 from app.store.store import Store
 from app.store.words import Claim, LeadStatus
 from app.vitec.client import VitecClient
@@ -194,7 +195,7 @@ async def open_rig(
     base_url: str | None = None,
     settle: float = 900,
     concurrency: int = 1,
-    place: Path | str | None = None,
+    place: Place | Path | str | None = None,
 ) -> AsyncIterator[Rig]:
     sandbox.app.state.world.reset()
     sandbox.app.state.board.clear()

@@ -18,6 +18,7 @@ import httpx
 
 from app.sandbox.config import AGENT, LEAD_SOURCE
 from tests.sandboxes import CUSTOMER, LOGIN
+from tests.sinks import find_told
 
 LEADGATE = str(Path(sys.executable).with_name("leadgate"))
 
@@ -149,6 +150,7 @@ def start(
             process.terminate()
             process.wait(20)
             reader.join()
+    assert not find_told("".join(log)), "the log tells of a visitor or a password"
 
 
 @contextmanager

@@ -276,8 +276,7 @@ async def test_days_are_swedens_own(tmp_path: Path) -> None:
     days = list_days(datetime(2026, 10, 31, 12, tzinfo=UTC))
     assert len(days) == DAYS + 1
     lengths = {
-        (later.astimezone(UTC) - day.astimezone(UTC)) // timedelta(hours=1)
-        for day, later in pairwise(days)
+        (later.astimezone(UTC) - day.astimezone(UTC)) // timedelta(hours=1) for day, later in pairwise(days)
     }
     assert lengths == {24, 25}
     async with open_admin(tmp_path) as admin:

@@ -120,6 +120,7 @@ def test_check_reads_the_forms_that_the_env_file_names(shell: Shell) -> None:
 
 def test_check_takes_the_password_from_its_file(shell: Shell) -> None:
     write_forms(shell.folder)
+    Path("password").touch(0o600)
     Path("password").write_text("sandbox\n", encoding="utf-8")
     shell.set(LEADGATE_VITEC_USERNAME="leadgate", LEADGATE_VITEC_PASSWORD_FILE="password")
     assert shell("check").code == 0

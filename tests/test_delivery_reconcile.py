@@ -395,6 +395,7 @@ async def test_an_outage_opens_the_circuit_and_costs_nothing(tmp_path: Path, san
 
 async def test_changed_credentials_are_tried_at_once(tmp_path: Path, sandbox: Running) -> None:
     password = tmp_path / "password"
+    password.touch(0o600)
     password.write_text("wrong")
     text = f"""
     [vitec.own]

@@ -297,6 +297,7 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_logins_take_passwords_from_files_and_variables(tmp_path: Path) -> None:
+    (tmp_path / "secret").touch(0o600)
     (tmp_path / "secret").write_text("åäö\n", encoding="utf-8")
     forms = read_text(
         tmp_path,
@@ -721,6 +722,7 @@ BAD_LOGINS: list[tuple[str, str, str]] = [
     (f'{LOGIN}password_file = "away"\n', "vitec.own.password_file", "which cannot be read: No such file"),
     (f'{LOGIN}password_file = "empty"\n', "vitec.own.password_file", "which is empty"),
     (f'{LOGIN}password_file = "binary"\n', "vitec.own.password_file", "which is no UTF-8 text"),
+    (f'{LOGIN}password_file = "good"\n', "vitec.own.password_file", "is open to every user of this machine"),
     (f'{LOGIN}password_env = "AWAY"\n', "vitec.own.password_env", "names AWAY, which is not set or empty"),
     (f'{LOGIN}password_env = "P"\n[vitec.own.read]\n', "vitec.own.read", "has no password"),
     (f'{LOGIN}password_env = "P"\npassword = "p"\n', "vitec.own.password", "Did you mean password_env?"),
@@ -735,6 +737,7 @@ BAD_LOGINS: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("text", "key", "message"), BAD_LOGINS)
 def test_a_wrong_login_is_told(tmp_path: Path, text: str, key: str, message: str) -> None:
+    (tmp_path / "good").touch(0o644)
     (tmp_path / "good").write_text("p")
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\xfd")

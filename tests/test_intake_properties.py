@@ -4,6 +4,7 @@ import json
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -98,6 +99,27 @@ def test_a_wrong_value_hides_no_other_error(body: dict[str, Any]) -> None:
     forgiven = {("#/phone", "invalid_phone"), ("#/email", "email_or_phone_required")}
     forgiven |= {(f"#/{name}", "required") for name in ("firstName", "lastName")}
     assert alone - forgiven <= together
+
+
+def resolve(pointer: str, document: Any) -> Any:
+    """What an RFC 6901 pointer in a URI fragment leads to."""
+    for token in unquote(pointer.removeprefix("#/")).split("/"):
+        document = document[token.replace("~1", "/").replace("~0", "~")]
+    return document
+
+
+keys = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.text("./~%#", max_size=6)
+
+
+@given(st.dictionaries(keys, st.just("x"), max_size=4), st.dictionaries(keys, st.just("x"), max_size=4))
+@example({"a.b": "x"}, {"c.d/e~f": "x"})
+def test_a_pointer_leads_to_what_was_sent_whatever_it_is_called(
+    top: dict[str, str], nested: dict[str, str]
+) -> None:
+    body = {**top, **ANNA, "consents": nested}
+    told = [pointer for pointer, code in errors(body) if code == "unknown_field"]
+    assert all(resolve(pointer, body) == "x" for pointer in told)
+    assert len(told) >= len(top.keys() - set(NAMES))
 
 
 pairs = st.lists(

@@ -9,9 +9,11 @@ from sqlalchemy import Connection, Engine, event, text
 
 from app.identity import IdentitySource
 from app.store.acceptance import accept_all
+from app.store.invariants import Bounds, audit
+from app.store.standing import load_standing
 from tests.databases import open_postgresql, opened
 from tests.postgresql import Server
-from tests.stores import claim, new_lead
+from tests.stores import LEASE, NOW, claim, new_lead
 
 pytest_plugins = ["tests.store_fixtures"]
 
@@ -76,6 +78,24 @@ def test_accepting_looks_up_keys_and_people_by_index(full: Engine) -> None:
     plan = explain(full, lambda connection: accept_all(connection, news, IdentitySource()))
     assert "Seq Scan on leads" not in plan
     assert "Seq Scan on outbox" not in plan
+
+
+def test_a_scrape_walks_what_is_undelivered_alone(full: Engine) -> None:
+    with full.begin() as connection:
+        connection.execute(text("ANALYZE"))
+    plan = explain(full, load_standing)
+    assert "ix_outbox_due on outbox" in plan
+    assert "ix_outbox_waiting_for_people on outbox" in plan
+    assert "Seq Scan on outbox" not in plan
+
+
+def test_an_audit_walks_a_slice_of_what_was_delivered(full: Engine) -> None:
+    with full.begin() as connection:
+        connection.execute(text("ANALYZE"))
+    bounds = Bounds(lease=LEASE, wait=LEASE)
+    plan = explain(full, lambda connection: audit(connection, now=NOW, bounds=bounds))
+    assert "Seq Scan on outbox" not in plan
+    assert "Seq Scan on leads" not in plan
 
 
 def explain(engine: Engine, job: Callable[[Connection], object]) -> str:

@@ -98,7 +98,8 @@ def test_it_says_that_it_is_ready_once_and_nothing_else(tmp_path: Path) -> None:
         assert gateway.said == f"Leadgate is ready on {gateway.url}\n"
         assert httpx.get(gateway.url + "/readyz").status_code == 200
         assert gateway.end() == (0, "")
-        assert gateway.log == []
+        # But for a release of SQLite that damages what two connections write at once.
+        assert [line for line in gateway.log if "sqlite_wal_reset_bug" not in line] == []
 
 
 def test_without_delivery_leads_wait(tmp_path: Path, vitec: str) -> None:

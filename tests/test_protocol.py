@@ -99,6 +99,27 @@ BROKEN = [
     pytest.param(b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", id="address beyond ASCII"),
     pytest.param(b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", id="no such version"),
     pytest.param(b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n", id="CONNECT"),
+    pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="no host"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", id="two hosts"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n", id="the same host twice"),
+    pytest.param(b"GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", id="two hosts of old"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: x,y\r\n\r\n", id="a list of hosts"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: x@y\r\n\r\n", id="a login in the host"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: x/y\r\n\r\n", id="a path in the host"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: x:808080\r\n\r\n", id="a port that is none"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: [x\r\n\r\n", id="half an IPv6 address"),
+    pytest.param(b"GET / HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n", id="a host beyond ASCII"),
+    pytest.param(
+        POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", id="two TEs"
+    ),
+    pytest.param(POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", id="folded TE"),
+    pytest.param(POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", id="TE behind a tab of sorts"),
+    pytest.param(POST + b"Content-Length: 5 5\r\n\r\nhello", id="two lengths in one"),
+    pytest.param(POST + b"Content-Length: 0x5\r\n\r\nhello", id="hexadecimal length"),
+    pytest.param(POST + b"Content-Length:\r\n\r\nhello", id="empty length"),
+    pytest.param(POST + b"Content Length: 5\r\n\r\nhello", id="a name with a blank"),
+    pytest.param(CHUNKED + b"5;a\nhello\r\n0\r\n\r\n", id="bare LF after a chunk extension"),
+    pytest.param(CHUNKED + b" 5\r\nhello\r\n0\r\n\r\n", id="a blank before a chunk size"),
     pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="TLS"),
 ]
 
@@ -110,6 +131,22 @@ def test_broken_framing_is_answered_400_once_and_closed(door: Door, request_byte
     assert statuses(answer) == [400]
     assert b"connection: close" in answer
     assert b"smuggled" not in answer
+
+
+@pytest.mark.parametrize(
+    "host", [b"", b"x", b"X.Example:8000", b"[::1]", b"[2001:db8::1]:8000", b"under_score", b"x."]
+)
+def test_any_name_is_served(door: Door, host: bytes) -> None:
+    assert statuses(say(door, b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n" + CLOSE)) == [200]
+
+
+def test_a_client_of_old_need_not_name_a_host(door: Door) -> None:
+    assert statuses(say(door, b"GET / HTTP/1.0\r\n\r\n")) == [200]
+
+
+def test_a_chunk_extension_that_nobody_knows_is_passed_over(door: Door) -> None:
+    say(door, CHUNKED + b'5;a=b;c="d"\r\nhello\r\n0\r\n\r\n')
+    assert door.bodies[-1] == b"hello"
 
 
 def test_broken_framing_after_a_good_request_is_answered_in_its_turn(door: Door) -> None:

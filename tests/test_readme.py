@@ -123,7 +123,7 @@ def test_the_forms_that_are_copied_pass_the_check(shell: Shell) -> None:
     [[_, source, target]] = choose("cp")
     (shell.folder / target).write_bytes((ROOT / source).read_bytes())
     shell.set(**LOGIN_NAMES)
-    [check] = [words for words in of_leadgate() if words[0] == "check"]
+    [check] = [words for words in of_leadgate() if words == ["check"]]
     assert shell(*check).code == 0
     assert shell("route", "kontakt", "--zip", "169 55").code == 0
 
@@ -164,7 +164,7 @@ def test_the_commands_work_one_after_another(tmp_path: Path) -> None:
         with start_gateway(tmp_path, vitec.url, **shown) as gateway:
             answer = post_as_shown(gateway.url)
             check_answer(answer)
-            assert post_as_shown(gateway.url).json() == answer.json()
+            assert post_as_shown(gateway.url).json()["id"] == answer.json()["id"]
             gateway.await_log("lead_held")
             operate(tmp_path, gateway, answer.json()["reference"])
 

@@ -27,8 +27,10 @@ GOOD = {
     "LEADGATE_SECRET_KEY": SECRET,
     "LEADGATE_ADMIN_PASSWORD_HASH": "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$lA7l0SB6xEKgWTbVCJsWXw",
     "LEADGATE_USERS": "/etc/leadgate/users.toml",
+    "LEADGATE_METRICS_TOKEN": "scrape",
     "LEADGATE_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8",
     "LEADGATE_LOG_FORMAT": "console",
+    "LEADGATE_ENCRYPTION_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
 }
 
 
@@ -72,6 +74,7 @@ def test_every_name_is_read(nowhere: Path) -> None:
 def test_every_name_may_stand_in_a_file(tmp_path: Path, nowhere: Path, name: str) -> None:
     file = tmp_path / "value"
     file.write_text(GOOD[name] + "\n", encoding="utf-8")
+    file.chmod(0o640)
     others = {other: value for other, value in GOOD.items() if other != name}
     environment = read({**others, f"{name}_FILE": str(file)}, nowhere)
     assert not environment.mistakes
@@ -251,7 +254,7 @@ def test_a_name_with_a_slip_of_the_pen_is_a_warning(nowhere: Path) -> None:
 
 
 def test_names_that_nothing_acts_on_yet_are_told(nowhere: Path) -> None:
-    later = "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL ENCRYPTION_KEYS METRICS_TOKEN RATE_LIMIT"
+    later = "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL RATE_LIMIT"
     environment = read({f"LEADGATE_{name}": "x" for name in later.split()}, nowhere)
     assert environment.mistakes == []
     assert [str(one) for one in environment.warnings] == [

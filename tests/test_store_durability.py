@@ -17,11 +17,11 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from app.errors import StoreError, StoreOccupied, StoreUnavailable
-from app.store.place import find_filesystem, has_room, refuse_network
+from app.store.place import find_filesystem, refuse_network
 from app.store.reading import read_beside
 from app.store.schema import leads, outbox
 from app.store.secret import load_or_make_secret
-from app.store.sqlite import FileLock, open_readers, open_writer
+from app.store.sqlite import FileLock, SqliteDatabase, has_wal_reset_bug, open_readers, open_writer
 from app.store.store import Store
 from app.store.words import Acceptance
 from tests.databases import in_a_file
@@ -297,8 +297,10 @@ def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
 @in_a_file
 async def test_nobody_else_on_the_machine_can_read_the_leads(store: Store) -> None:
     await store.accept(new_lead())
+    store.note_attempt(1)
     files = sorted(store.path.parent.iterdir())
-    assert {path.name for path in files} == {f"leads.db{end}" for end in ("", "-shm", "-wal", ".lock")}
+    ends = ("", "-shm", "-wal", ".ballast", ".lock", ".mark")
+    assert {path.name for path in files} == {f"leads.db{end}" for end in ends}
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
@@ -389,8 +391,30 @@ def test_a_network_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_room_is_what_the_disk_has_left(tmp_path: Path) -> None:
-    assert has_room(tmp_path, reserve=0)
-    assert not has_room(tmp_path, reserve=2**62)
+    assert SqliteDatabase(tmp_path / "leads.db", reserve=0).has_room()
+    assert not SqliteDatabase(tmp_path / "leads.db", reserve=2**62).has_room()
+
+
+@pytest.mark.parametrize(
+    ("version", "affected"),
+    [
+        ((3, 6, 23), False),
+        ((3, 7, 0), True),
+        ((3, 40, 1), True),
+        ((3, 44, 5), True),
+        ((3, 44, 6), False),
+        ((3, 45, 0), True),
+        ((3, 50, 6), True),
+        ((3, 50, 7), False),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
+        ((3, 53, 0), False),
+    ],
+)
+def test_releases_of_sqlite_whose_log_two_writers_may_damage_are_known(
+    version: tuple[int, int, int], *, affected: bool
+) -> None:
+    assert has_wal_reset_bug(version) is affected
 
 
 def test_a_secret_is_made_once_and_kept_to_oneself(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from app.forms.model import CallGroup
 from app.identity import IdentitySource
 from app.lead import LeadState
 from app.store.acceptance import SAME_LEAD_WITHIN, accept_all
+from app.store.invariants import Bounds, audit
 from app.store.operator import discard_lead, release_lead, retry_lead
 from app.store.outbox import CreateUnresolved, LeaseLost, freeze_payload, start_attempt
 from app.store.schema import attempts, leads, outbox
@@ -75,7 +76,11 @@ class StoreAndModel(RuleBasedStateMachine):
         self.vitec = 0
 
     def teardown(self) -> None:
+        bounds = Bounds(lease=2 * LEASE, wait=timedelta(hours=16))
+        found = audit(self.connection, now=self.now, bounds=bounds)
         self.transaction.rollback()
+        # Wherever it ended, production's own auditor has nothing to say.
+        assert not any(found.violations.values()), found.violations
 
     # The street
 

@@ -9,12 +9,14 @@ from sqlalchemy import Connection, Engine, event, insert, text
 
 from app.identity import IdentitySource, reference_of
 from app.store.acceptance import accept_all
+from app.store.invariants import Bounds, audit
 from app.store.leads import find_oldest_undelivered
 from app.store.migrate import upgrade
 from app.store.outbox import clear_leases
 from app.store.schema import gates, leads, outbox
 from app.store.sqlite import open_writer
-from tests.stores import NOW, claim, new_lead
+from app.store.standing import load_standing
+from tests.stores import LEASE, NOW, claim, new_lead
 
 pytest_plugins = ["tests.store_fixtures"]
 
@@ -114,6 +116,30 @@ def test_the_oldest_undelivered_is_found_among_the_pending(full: Engine) -> None
     plan = explain(full, find_oldest_undelivered)
     assert [step for step in plan if "outbox" in step] == ["SEARCH outbox USING INDEX ix_outbox_due"]
     assert not any(step.startswith("SCAN leads") for step in plan)
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+def test_a_scrape_walks_what_is_undelivered_alone(full: Engine, analysed: bool) -> None:
+    if analysed:
+        with full.begin() as connection:
+            connection.execute(text("ANALYZE"))
+    plan = explain(full, load_standing)
+    outbox_steps = [step for step in plan if "outbox" in step]
+    assert outbox_steps == [
+        "SCAN outbox USING INDEX ix_outbox_due",
+        "SCAN outbox USING INDEX ix_outbox_waiting_for_people",
+    ]
+    assert any("ix_attempts_unresolved" in step for step in plan)
+
+
+def test_an_audit_walks_a_slice_of_what_was_delivered(full: Engine) -> None:
+    bounds = Bounds(lease=LEASE, wait=LEASE)
+    plan = explain(full, lambda connection: audit(connection, now=NOW, bounds=bounds))
+    assert [step for step in scans(plan) if "subq" not in step and "anon" not in step] == []
+    walks = [step for step in plan if step.startswith(("SCAN", "SEARCH")) and " leads " in step]
+    assert walks
+    newest = "SCAN leads USING INDEX sqlite_autoindex_leads_1"  # backwards, for one step
+    assert all("(id" in step for step in walks if step != newest), walks
 
 
 def test_accepting_looks_up_keys_and_people_by_index(full: Engine) -> None:

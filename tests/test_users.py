@@ -111,7 +111,9 @@ def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o607])
 def test_a_file_that_anybody_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     text = f'[users.eva]\npassword_hash = "{HASH}"\ncustomers = "all"'
-    assert mistakes(write(tmp_path, text, mode)) == ["may be read or written by anybody; chmod 600 it"]
+    assert mistakes(write(tmp_path, text, mode)) == [
+        f"is open to every user of this machine; run chmod o= {tmp_path}/users.toml"
+    ]
 
 
 def test_a_customer_that_no_form_has_is_a_warning(tmp_path: Path) -> None:
@@ -159,6 +161,7 @@ def test_a_hash_in_a_file_is_read_anew(shell: Shell) -> None:
     )
     file = shell.folder / "hash"
     file.write_text(HASH + "\n", encoding="utf-8")
+    file.chmod(0o600)
     shell.set(
         LEADGATE_ADMIN_PASSWORD_HASH_FILE="hash", LEADGATE_VITEC_USERNAME="u", LEADGATE_VITEC_PASSWORD="p"
     )

@@ -32,11 +32,12 @@ from app.vitec.answers import (
 from app.vitec.bodies import EXCERPT, read_refusal, scrub
 from app.vitec.readings import (
     Incoming,
+    Listed,
     carries_marker,
     parse_contact_ids,
     parse_incoming,
     parse_lead_ids,
-    parse_receiver_ids,
+    parse_listing,
 )
 
 XML_STRING = b'<string xmlns="http://schemas.microsoft.com/2003/10/Serialization/">LED1</string>'
@@ -285,7 +286,7 @@ def test_only_a_whole_answer_is_evidence() -> None:
         assert parse_lead_ids(broken) is None
         assert parse_incoming(broken) is None
         assert parse_contact_ids(broken, ContactType.PERSON) is None
-        assert parse_receiver_ids(broken) is None
+        assert parse_listing(broken) is None
 
 
 @pytest.mark.parametrize(
@@ -355,12 +356,18 @@ def test_a_search_finds_contacts_or_is_no_evidence(
     assert parse_contact_ids(answer(200, body), kind) == ids
 
 
-def test_receivers_are_those_not_archived() -> None:
+def test_a_listing_names_users_groups_and_offices_and_nothing_more() -> None:
     body = [
-        {"userId": "HAN1", "archived": False, "customerId": ["M1"]},
-        {"userId": "HAN2", "archived": True},
-        {"userGroupId": "GRP1", "users": [{"userId": "HAN9"}]},
-        {"officeId": "FIR1", "customerId": "M1", "primaryLeadReceiverId": "HAN8"},
+        {"userId": "HAN1", "userName": "Karin", "archived": False, "customerId": ["M1"], "bankAccount": "1"},
+        {"UserId": "HAN2", "Archived": True},
+        {"userGroupId": "GRP1", "name": "Gruppen", "users": [{"userId": "HAN9"}]},
+        {"officeId": "FIR1", "name": "Kontoret", "customerId": "M1", "primaryLeadReceiverId": "HAN8"},
+        {"userId": " "},
         "odd",
     ]
-    assert parse_receiver_ids(answer(200, body)) == frozenset({"HAN1", "GRP1", "FIR1", "M1"})
+    assert parse_listing(answer(200, body)) == (
+        Listed(id="HAN1", kind="user", name="Karin"),
+        Listed(id="HAN2", kind="user", archived=True),
+        Listed(id="GRP1", kind="group", name="Gruppen"),
+        Listed(id="FIR1", kind="office", name="Kontoret", customer_id="M1", primary_receiver_id="HAN8"),
+    )

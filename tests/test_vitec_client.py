@@ -192,6 +192,12 @@ CALLS: list[tuple[Ask, str, CallGroup]] = [
         "GET /Contacts/GetContactsWithPhonenumber?phoneNumber=%2B4670&customerId=M1",
         CallGroup.READ,
     ),
+    (
+        lambda client, login: client.probe_contact(login, "M1"),
+        "POST /Contacts/UpdatePerson",
+        CallGroup.CONTACT,
+    ),
+    (lambda client, login: client.probe_create(login, "M1"), "POST /CRM/Lead/M1", CallGroup.CREATE),
     (lambda client, login: client.get_users(login, "M1"), "GET /User/GetUser?CustomerId=M1", CallGroup.READ),
     (lambda client, login: client.get_user_groups(login, "M1"), "GET /CRM/Usergroups/M1", CallGroup.READ),
     (
@@ -202,7 +208,9 @@ CALLS: list[tuple[Ask, str, CallGroup]] = [
 ]
 
 
-@pytest.mark.parametrize(("ask", "line", "group"), CALLS, ids=[line for _, line, _ in CALLS])
+@pytest.mark.parametrize(
+    ("ask", "line", "group"), CALLS, ids=[f"{number} {line}" for number, (_, line, _) in enumerate(CALLS)]
+)
 async def test_each_call_has_its_address_and_its_groups_password(
     ask: Ask, line: str, group: CallGroup
 ) -> None:

@@ -196,6 +196,9 @@ async def drive(gateway: Gateway) -> list[tuple[str, str, httpx.Response]]:
     ]
     for options in refused:
         await ask("/f/{form}", "POST", "/f/kontakt", **options)
+        as_json = {"Accept": "application/json"} | options.get("headers", {})
+        await ask("/f/{form}", "POST", "/f/kontakt", **options | {"headers": as_json})
+    await ask("/f/{form}", "POST", "/f/kontakt", data=ANNA, headers={"Accept": "application/json"})
     for path in ("/healthz", "/readyz"):
         await ask(path, "GET", path)
     gateway.store.close()

@@ -393,3 +393,69 @@ async def test_a_mistyped_domain_is_pointed_out(tmp_path: Path) -> None:
 async def test_a_trailing_slash_is_no_detour_in_the_clear(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         assert (await gateway.client.post("/f/kontakt/", data=ANNA)).status_code == 404
+
+
+AS_JSON = {"Accept": "application/json"}
+
+
+async def send_as_script(gateway: Gateway, page: Markup, /, **changes: str) -> httpx.Response:
+    return await gateway.client.post(page.form["action"], data=page.fields | ANNA | changes, headers=AS_JSON)
+
+
+async def test_the_pages_script_is_told_what_became_of_it(tmp_path: Path) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        page = await open_page(gateway)
+        answer = await send_as_script(gateway, page)
+        told = answer.json()
+        lead = await gateway.load(told["id"])
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        assert told == {
+            "id": lead.id,
+            "reference": f"{lead.reference[:4]}-{lead.reference[4:8]}-{lead.reference[8:]}",
+            "thanks": f"/f/kontakt/thanks/{lead.id}",
+            "redirect": None,
+            "conversion": True,
+        }
+        # Its answer may have been lost: sent again by script or page, it is the same lead.
+        assert (await send_as_script(gateway, page)).json() == told
+        assert lead_of(await send(gateway, page)) == lead.id
+
+
+async def test_the_pages_script_learns_where_the_form_leads(tmp_path: Path) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        page = read_page(await gateway.client.get("/f/vardering"))
+        home = {"streetAddress": "Storgatan 1", "zipCode": "16955", "propertyType": "villa"}
+        told = (await send_as_script(gateway, page, **home)).json()
+        assert told["redirect"] == "https://tack.byran.se/klart?a=1"
+
+
+async def test_a_test_is_no_conversion(tmp_path: Path) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        page = read_page(await gateway.client.get("/f/prov"))
+        assert (await send_as_script(gateway, page)).json()["conversion"] is False
+
+
+async def test_the_pages_script_is_refused_with_problems(tmp_path: Path) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        page = await open_page(gateway, "lang=en")
+        refused = await send_as_script(gateway, page, email="fel", firstName="")
+        assert refused.status_code == 422
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert refused.json()["errors"] == [
+            {"pointer": "#/firstName", "code": "required", "detail": "Please fill in “First name”."},
+            {
+                "pointer": "#/email",
+                "code": "invalid_email",
+                "detail": "Please check the email address. It should look like name@example.com.",
+            },
+        ]
+        stranger = await gateway.client.post("/f/kontakt", data=ANNA, headers=AS_JSON | {"Origin": STRANGER})
+        assert (stranger.status_code, stranger.json()["type"]) == (
+            403,
+            "urn:leadgate:problem:origin-not-allowed",
+        )
+        gateway.stop_writing()
+        away = await send_as_script(gateway, page)
+        assert (away.status_code, away.headers["retry-after"]) == (503, "5")
+        assert away.json()["detail"].startswith("Nothing has been sent.")
+        assert await gateway.count() == 0

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.web.preferences import prefers_html, read_wait
+from app.web.preferences import asks_for_json, prefers_html, read_wait
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,21 @@ def test_only_the_preference_named_wait_is_a_wish_to_wait(header: str, seconds: 
 )
 def test_a_page_is_for_whom_likes_it_better_than_json(accept: str, page: bool) -> None:
     assert prefers_html(accept) is page
+
+
+@pytest.mark.parametrize(
+    ("accept", "json"),
+    [
+        ("application/json", True),
+        ("application/json, text/plain, */*", True),
+        ("application/json, text/html;q=0.5", True),
+        ("", False),
+        ("*/*", False),
+        ("application/*", False),
+        ("application/json;q=0", False),
+        ("application/json, text/html", False),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", False),
+    ],
+)
+def test_json_has_to_be_asked_for_where_pages_are_the_answer(accept: str, json: bool) -> None:
+    assert asks_for_json(accept) is json

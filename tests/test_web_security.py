@@ -10,18 +10,30 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount, Route
 
 from app.errors import ConfigurationError, Mistake
 from app.log import configure_logging
 from app.web.routing import make_route
-from tests.gateways import ANNA, LEADS, LISTED, NOBODY, STRANGER, Gateway, build, open_gateway, read_page
+from tests.gateways import (
+    ANNA,
+    HOST,
+    LEADS,
+    LISTED,
+    NOBODY,
+    STRANGER,
+    Gateway,
+    build,
+    open_gateway,
+    read_page,
+)
 
 ALWAYS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "strict-origin-when-cross-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
     "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
 }
 CLOSED = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
 NO_STORE = {"cache-control": "no-store"}
@@ -47,23 +59,42 @@ VARDERING = page(
 # What each answer says beside ALWAYS. Of the content alone: type, length, digest and date.
 HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
     ("POST", LEADS, 202, CLOSED | VARY),
+    ("POST", LEADS, 400, CLOSED | VARY | NO_STORE),
+    ("POST", LEADS, 403, CLOSED | VARY | NO_STORE),
+    ("POST", "/api/v1/forms/okand/leads", 404, CLOSED | VARY | NO_STORE),
+    ("POST", LEADS, 413, CLOSED | VARY | NO_STORE),
+    ("POST", LEADS, 415, CLOSED | VARY | NO_STORE),
+    ("POST", LEADS, 422, CLOSED | VARY | NO_STORE),
+    ("POST", LEADS, 503, CLOSED | VARY | NO_STORE),
     ("GET", LEADS, 405, CLOSED | VARY | NO_STORE),
+    ("OPTIONS", LEADS, 204, CLOSED | VARY),
     ("OPTIONS", "/api/v1/forms/kontakt", 204, CLOSED | VARY),
     ("GET", "/api/v1/forms/kontakt", 200, CLOSED | VARY | {"cache-control": "public, max-age=60"}),
     ("GET", "/api/v1/forms/okand", 404, CLOSED | VARY | NO_STORE),
+    ("OPTIONS", "/api/v1/leads/KEPT", 204, CLOSED | VARY),
     ("GET", "/api/v1/leads/KEPT", 200, CLOSED | VARY | NO_STORE),
+    ("GET", "/api/v1/leads/KEPT", 503, CLOSED | VARY | NO_STORE),
     ("GET", f"/api/v1/leads/{NOBODY}", 404, CLOSED | VARY | NO_STORE),
     ("GET", "/f/kontakt", 200, KONTAKT),
+    ("POST", "/f/kontakt", 303, CLOSED),
+    ("POST", "/f/kontakt", 403, KONTAKT),
+    ("POST", "/f/kontakt", 413, KONTAKT),
     ("POST", "/f/kontakt", 415, KONTAKT),
+    ("POST", "/f/kontakt", 422, KONTAKT),
+    ("POST", "/f/kontakt", 503, KONTAKT),
     ("PUT", "/f/kontakt", 405, KONTAKT),
     ("GET", "/f/kontakt/thanks/KEPT", 200, KONTAKT),
+    ("GET", "/f/kontakt/thanks/KEPT", 503, KONTAKT),
     ("GET", f"/f/kontakt/thanks/{NOBODY}", 404, KONTAKT),
     ("GET", "/f/vardering", 200, VARDERING),
     ("GET", "/f/objekt", 200, page()),
     ("GET", "/f/okand", 404, page()),
     ("GET", "/f/vardering/theme.css", 200, CLOSED | {"cache-control": "public, max-age=86400"}),
+    ("GET", "/f/okand/theme.css", 404, page()),
     ("GET", "/healthz", 200, CLOSED | NO_STORE),
     ("GET", "/readyz", 200, CLOSED | NO_STORE),
+    ("GET", "/readyz", 503, CLOSED | NO_STORE | {"vary": "Accept"}),
+    ("DELETE", "/readyz", 405, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("GET", "/openapi.json", 200, CLOSED),
     (
         "GET",
@@ -81,6 +112,7 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
 ]
 _OF_CONTENT = {
     "content-type",
+    "retry-after",
     "content-length",
     "etag",
     "last-modified",
@@ -117,6 +149,26 @@ def log() -> Iterator[StringIO]:
     root.handlers[:], root.level = before
 
 
+NEW = ANNA | {"message": "Ny"}
+
+
+def send_for(status: int, path: str) -> dict[str, Any]:
+    """What a POST sends to be answered so."""
+    page = path.startswith("/f/")
+    match status:
+        case 400:
+            return {"content": b"{", "headers": {"Content-Type": "application/json"}}
+        case 403:
+            return {"json": NEW, "headers": {"Origin": STRANGER}}
+        case 413:
+            return {"data": {"message": "x" * 70_000}} if page else {"json": {"message": "x" * 70_000}}
+        case 415:
+            return {"json": NEW} if page else {"data": NEW}
+        case 422:
+            return {"data": {"email": "x"}} if page else {"json": {}}
+    return {"data": NEW} if page else {"json": NEW}
+
+
 @pytest.mark.anyio
 @pytest.mark.usefixtures("log")
 @pytest.mark.parametrize(("method", "path", "status", "headers"), HEADERS)
@@ -126,10 +178,12 @@ async def test_every_answer_has_its_headers_and_no_other(
     async with open_gateway(tmp_path) as gateway:
         add_defects(gateway)
         kept = await gateway.post()
+        if status == 503:
+            gateway.store.close()
         answer = await gateway.client.request(
             method,
             path.replace("KEPT", kept.json()["id"]),
-            json=ANNA | {"message": "Ny"} if method == "POST" else None,
+            **send_for(status, path) if method == "POST" else {},
         )
         left_out = _OF_CONTENT | (_OF_PREFLIGHT if method == "OPTIONS" else set())
         assert answer.status_code == status
@@ -137,6 +191,7 @@ async def test_every_answer_has_its_headers_and_no_other(
 
 
 VISITORS, DEVELOPERS, WATCHERS = "visitors", "developers", "whoever watches the process"
+EMBEDDERS = "pages that embed a form"
 STRANGERS, OPERATORS = "whoever wants to sign in", "operators who have signed in"
 ROUTES = {
     ("/openapi.json", "GET"): DEVELOPERS,
@@ -184,6 +239,113 @@ def test_every_route_is_known_with_its_audience(tmp_path: Path) -> None:
     found = list(list_routes(app))
     assert len(found) == len(set(found))
     assert set(found) == set(ROUTES)
+    assert set(ROUTES.values()) <= {VISITORS, EMBEDDERS, DEVELOPERS, STRANGERS, OPERATORS, WATCHERS}
+
+
+def find_route(app: Any, method: str, path: str) -> str | None:
+    """The pattern of the route that an address leads to."""
+    scope = {"type": "http", "method": method, "path": path, "root_path": ""}
+    matches = [(route.matches(scope)[0], route.path) for route in app.routes]
+    return next((path for match, path in matches if match is not Match.NONE), None)
+
+
+def test_a_route_without_an_audience_or_a_snapshot_does_not_go_unnoticed(tmp_path: Path) -> None:
+    app, _, _ = build(tmp_path)
+    app.router.routes.append(make_route("/ny", GET=fail))
+    assert set(list_routes(app)) - set(ROUTES) == {("/ny", "GET")}
+    assert {("/ny", "GET")} <= set(list_routes(app)) - find_snapshots(app).keys()
+
+
+def find_snapshots(app: Any) -> dict[tuple[str, str], set[int]]:
+    """The statuses whose headers are held, by route and method."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for method, path, status, _ in HEADERS:
+        if (pattern := find_route(app, method, path)) is not None:
+            found.setdefault((pattern, method), set()).add(status)
+    return found
+
+
+def test_every_route_has_a_snapshot_of_a_success_and_of_a_refusal(tmp_path: Path) -> None:
+    app, _, _ = build(tmp_path)
+    found = find_snapshots(app)
+    by_path: dict[str, set[int]] = {}
+    public = [place for place, audience in ROUTES.items() if audience not in {STRANGERS, OPERATORS}]
+    for path, method in public:  # the others' are in test_admin_entrance.py
+        assert min(found.get((path, method), {999})) < 400, (path, method)
+        by_path.setdefault(path, set()).update(found[path, method])
+    # These can only be refused for their method, as any other is.
+    assert {path for path, statuses in by_path.items() if max(statuses) < 400} <= {
+        "/openapi.json",
+        "/healthz",
+    }
+
+
+METHODS = (
+    *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"),
+    *("PROPFIND", "TRACK", "DEBUG", "GET2", "\u00c5"),
+)
+OVERRIDES = {"X-HTTP-Method-Override": "GET", "X-HTTP-Method": "POST", "X-Method-Override": "DELETE"}
+
+
+@pytest.mark.anyio
+async def test_a_method_that_a_route_does_not_know_is_refused_with_those_it_does(tmp_path: Path) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        known: dict[str, set[str]] = {}
+        for path, method in ROUTES:
+            known.setdefault(path, set()).update({method, "HEAD"} if method == "GET" else {method})
+        for pattern, methods in known.items():
+            path = pattern.replace("{form}", "kontakt").replace("{id}", NOBODY)
+            path += "/leadgate.css" if pattern == "/static" else ""
+            for method in set(METHODS) - methods:
+                answer = await gateway.client.request(method, path + "?_method=GET", headers=OVERRIDES)
+                assert answer.status_code == 405, (method, path)
+                assert set(answer.headers["allow"].split(", ")) == methods
+                assert OVERRIDES.keys().isdisjoint(answer.headers)
+                assert "Override" not in answer.text  # TRACE would send back what was sent
+
+
+@pytest.mark.anyio
+async def test_https_is_said_to_stay_where_visitors_come_by_it(tmp_path: Path) -> None:
+    year = "max-age=31536000"
+    async with open_gateway(tmp_path, public_url="https://forms.byran.se") as gateway:
+        for path in ("/f/kontakt", "/api/v1/okand", "/static/leadgate.css"):
+            assert (await gateway.client.get(path)).headers["strict-transport-security"] == year
+    async with open_gateway(tmp_path, public_url="http://localhost:8000") as gateway:
+        assert "strict-transport-security" not in (await gateway.client.get("/f/kontakt")).headers
+        # As uvicorn has it once a trusted proxy has said so.
+        answer = await gateway.client.get(f"https://{HOST}/f/kontakt")
+        assert answer.headers["strict-transport-security"] == year
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("public_url", [None, "https://forms.byran.se"])
+async def test_no_answer_is_made_of_the_name_it_was_asked_by(tmp_path: Path, public_url: str | None) -> None:
+    """Any name is served, as a proxy may not hand on the visitor's: so the name must not be believed."""
+    names = {
+        "Host": "evil.example",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Prefix": "/evil.example",
+    }
+    names |= {
+        "Forwarded": "host=evil.example",
+        "X-Original-URL": "/evil.example",
+        "X-Rewrite-URL": "/evil.example",
+    }
+    async with open_gateway(tmp_path, public_url=public_url) as gateway:
+        kept = (await gateway.post()).json()["id"]
+        for method, path, status, _ in HEADERS:
+            if status not in {500, 503}:
+                answer = await gateway.client.request(
+                    method,
+                    path.replace("KEPT", kept),
+                    **merge_headers(send_for(status, path) if method == "POST" else {}, names),
+                )
+                assert answer.status_code in {status, 404}
+                assert "evil.example" not in answer.text + str(answer.headers)
+
+
+def merge_headers(options: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    return options | {"headers": options.get("headers", {}) | headers}
 
 
 @pytest.mark.anyio

@@ -51,13 +51,19 @@ def serve(
 
 
 @app.command()
-def deliver() -> None:
+def deliver(
+    host: Host = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Where /healthz, /readyz and /metrics answer; none: nowhere."),
+    ] = None,
+) -> None:
     """Deliver to Vitec what another process has accepted."""
     from app.cli import process  # noqa: PLC0415
 
     configuration = read_configuration()
     configure_logging(configuration.settings.log_format)
-    process.run_loop(process.deliver(configuration))
+    process.run_loop(process.deliver(configuration, host=host, port=port))
 
 
 @app.command()
@@ -85,13 +91,22 @@ def sandbox(host: Host = "127.0.0.1", port: Port = 8001) -> None:
 
 
 @app.command()
-def check() -> None:
+def check(
+    *,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Ask Vitec about logins, customers and receivers; makes nothing there."),
+    ] = False,
+    canary: Annotated[
+        str | None,
+        typer.Option(metavar="FORM", help="Send one marked lead by this form, and read it back from Vitec."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
     """Tell every mistake of the configuration, each with its file and key."""
-    configuration = read_configuration()
-    for warning in configuration.warnings:
-        print(f"warning: {warning}")
-    forms, warnings = len(configuration.forms.forms), len(configuration.warnings)
-    print(f"ok: {forms} form{'s' * (forms != 1)}, {warnings} warning{'s' * (warnings != 1)}")
+    from app.cli import checking  # noqa: PLC0415
+
+    raise typer.Exit(checking.check(live=live, canary=canary, as_json=as_json))
 
 
 @app.command()

@@ -8,6 +8,7 @@ from app.forms.model import Forms, Login, Password
 from app.forms.reader import read_forms
 from app.forms.warnings import find_warnings
 from app.settings import PREFIX, Environment, Settings, read_environment
+from app.store.place import Place
 from app.users import User, Users, find_strangers, read_users
 
 
@@ -58,6 +59,11 @@ def reread_users(settings: Settings) -> Users:
     return read_users(
         settings.users, admin_hash=hashed.get_secret_value() if hashed else None, admin_file=file
     )
+
+
+def locate_store(settings: Settings) -> Place:
+    """Where it is, and what opens what is kept there."""
+    return Place(settings.database, tuple(key.get_secret_value() for key in settings.encryption_keys))
 
 
 def default_login(settings: Settings) -> Login | None:

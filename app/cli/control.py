@@ -1,10 +1,11 @@
 """The operator's commands: carried out by a running server through its socket, or with the lock when none runs."""
 
 import asyncio
+import getpass
 import json
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,8 +20,11 @@ from sqlalchemy import Connection
 from app.errors import LeadgateError, OperatorError
 from app.log import get_logger
 from app.store.gates import probe_now
+from app.store.keyring import rekey_batch
 from app.store.leads import find_lead_id
 from app.store.operator import discard_lead, mark_restored, release_lead, retry_lead
+from app.store.place import Place, find_place
+from app.store.sealed import find_vault
 from app.store.store import Store
 
 _log = get_logger("control")
@@ -28,8 +32,16 @@ _log = get_logger("control")
 _LONGEST_PATH = 100  # bytes, of sockaddr_un's 104 (macOS) and 108 (Linux)
 _LONGEST_LINE = 64 * 1024
 _ANSWER_WITHIN = 10.0
+_WIPE_WITHIN = 600.0  # it writes the whole file
+
+# Rows to a transaction, a few milliseconds: visitors wait behind it.
+_REKEY_BATCH = 100
+_AT_A_TIME = 5.0
 
 Command = dict[str, Any]
+
+Plant = Callable[[str, str], Awaitable[Any]]
+"""Keeps a canary of that form, for whoever wants one. Raises LeadgateError."""
 
 
 def locate_socket(database: Path) -> Path:
@@ -42,6 +54,10 @@ def locate_socket(database: Path) -> Path:
 
 async def carry_out(store: Store, command: Command) -> Any:
     """Does what a command says, in one transaction. Raises OperatorError or StoreError; KeyError for half a command."""
+    if command["do"] == "wipe":
+        return await store.wipe(thoroughly=True)
+    if command["do"] == "rekey":
+        return await _rekey(store, command)
     if command["do"] not in {"retry", "release", "discard", "probe_gates", "restored"}:
         raise OperatorError(f"this version knows no command {command['do']!r}")
     done = await store.write(partial(_act, command=command, now=store.now()))
@@ -68,14 +84,29 @@ def _act(connection: Connection, *, command: Command, now: datetime) -> Any:
     return lead_id
 
 
+async def _rekey(store: Store, command: Command) -> Command:
+    """As much as a few seconds allow."""
+    if await store.read(lambda connection: find_vault(connection.dialect).newest) != command["newest"]:
+        raise OperatorError(
+            "the running server does not encrypt with the newest of LEADGATE_ENCRYPTION_KEYS; restart it with them"
+        )
+    clock = asyncio.get_running_loop().time
+    until, after, done, left = clock() + _AT_A_TIME, command["after"], 0, 0
+    while True:
+        batch = await store.write(partial(rekey_batch, after=after, limit=_REKEY_BATCH))
+        after, done, left = batch.after, done + batch.done, left + batch.left
+        if after is None or clock() > until:
+            return {"after": after, "done": done, "left": left}
+
+
 @asynccontextmanager
-async def listening(store: Store) -> AsyncIterator[None]:
+async def listening(store: Store, *, plant: Plant | None = None) -> AsyncIterator[None]:
     """Answers on the store's socket, mode 0600: who may write the store may command. Raises LeadgateError."""
     path = locate_socket(store.path)
     before = os.umask(0o177)
     try:
         path.unlink(missing_ok=True)  # the lock is held: whoever made it is gone
-        server = await asyncio.start_unix_server(_Desk(store).answer, path, limit=_LONGEST_LINE)
+        server = await asyncio.start_unix_server(_Desk(store, plant).answer, path, limit=_LONGEST_LINE)
     except OSError as error:
         raise LeadgateError(f"{path}: cannot listen for commands: {error.strerror}") from None
     finally:
@@ -90,11 +121,13 @@ async def listening(store: Store) -> AsyncIterator[None]:
 @dataclass(frozen=True, slots=True)
 class _Desk:
     store: Store
+    plant: Plant | None
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 line = await reader.readline()
+            async with asyncio.timeout(_WIPE_WITHIN):
                 writer.write(json.dumps(await self._try(line)).encode() + b"\n")
                 await writer.drain()
         except (TimeoutError, ConnectionError, ValueError):
@@ -104,20 +137,26 @@ class _Desk:
 
     async def _try(self, line: bytes) -> Command:
         try:
-            return {"result": await carry_out(self.store, json.loads(line))}
+            command = json.loads(line)
+            if command["do"] == "canary" and self.plant is not None:
+                return {"result": await self.plant(str(command["form"]), str(command["actor"]))}
+            return {"result": await carry_out(self.store, command)}
         except LeadgateError as error:
             return {"error": str(error)}
         except (ValueError, KeyError, TypeError, AttributeError):
             return {"error": "the command cannot be read"}
 
 
-def command_store(database: Path | str, command: Command) -> Any:
+def command_store(place: Place | Path | str, command: Command) -> Any:
     """Through the server that holds the SQLite file, or by itself where nobody need. Raises LeadgateError."""
-    channel = _connect(locate_socket(database)) if isinstance(database, Path) else None
-    if channel is None:
-        return asyncio.run(_carry_out_alone(database, command))
-    with channel:
-        return _ask(channel, command)
+    at = find_place(place).at
+    channel = find_server(at)
+    return asyncio.run(_carry_out_alone(place, command)) if channel is None else ask(channel, command)
+
+
+def find_server(database: Path | str) -> socket.socket | None:
+    """The server that holds the SQLite file; None where nobody does, or nobody need."""
+    return _connect(locate_socket(database)) if isinstance(database, Path) else None
 
 
 def _connect(path: Path) -> socket.socket | None:
@@ -131,11 +170,15 @@ def _connect(path: Path) -> socket.socket | None:
     return channel
 
 
-def _ask(channel: socket.socket, command: Command) -> Any:
+def ask(channel: socket.socket, command: Command) -> Any:
+    """What the server says to a command, its one on this channel. Raises OperatorError."""
+    if command["do"] == "wipe":
+        channel.settimeout(_WIPE_WITHIN + 1)
     try:
-        channel.sendall(json.dumps(command).encode() + b"\n")
-        with channel.makefile("rb") as answers:
-            answer = json.loads(answers.readline())
+        with channel:
+            channel.sendall(json.dumps(command).encode() + b"\n")
+            with channel.makefile("rb") as answers:
+                answer = json.loads(answers.readline())
     except (OSError, ValueError):
         raise OperatorError("the running server did not answer; look whether it was done") from None
     if "error" in answer:
@@ -143,8 +186,16 @@ def _ask(channel: socket.socket, command: Command) -> Any:
     return answer["result"]
 
 
-async def _carry_out_alone(database: Path | str, command: Command) -> Any:
-    store = Store(database)
+def name_actor() -> str:
+    """Who is at the terminal."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"
+
+
+async def _carry_out_alone(place: Place | Path | str, command: Command) -> Any:
+    store = Store(place)
     store.open()
     try:
         return await carry_out(store, command)

@@ -6,20 +6,27 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
-from app.cli.configuration import Configuration, reread_forms, reread_users
+from app.cli.configuration import Configuration, locate_store, reread_forms, reread_users
 from app.cli.control import listening
 from app.delivery.assembly import make_worker
+from app.delivery.auditor import Auditor
 from app.delivery.parcel import Terms
 from app.delivery.worker import Worker
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, OperatorError
 from app.forms.live import LiveForms
+from app.forms.model import Form, Forms, Mode, Password
+from app.intake.accept import Acceptor, Key
+from app.intake.canary import compose_canary
 from app.intake.digests import Digests
 from app.log import get_logger
-from app.main import create_app
+from app.main import create_app, create_watch_app
 from app.settings import Settings
+from app.store.history import add_event
 from app.store.secret import load_or_make_secret
 from app.store.store import Store
 from app.users import LiveUsers
@@ -48,7 +55,11 @@ class Gateway:
             secret=self.secret,
             users=self.users,
             public_url=self.settings.public_url,
+            metrics_token=_find_token(self.settings),
         )
+
+    def create_watch_app(self) -> Starlette:
+        return create_watch_app(forms=self.forms, store=self.store, metrics_token=_find_token(self.settings))
 
     def make_worker(self, client: VitecClient) -> Worker:
         settings = self.settings
@@ -66,6 +77,20 @@ class Gateway:
             digest_password=Digests(self.secret).of_password,
             now=self.store.now,
         )
+
+    async def plant_canary(self, name: str, actor: str) -> dict[str, str]:
+        """Keeps a canary of a form, which goes the way of every lead; its id and reference. Raises LeadgateError."""
+        forms = self.forms.current
+        form = require_live_form(forms, name)
+        enquiry = compose_canary(form, forms, email=form.destination.office_email)
+        acceptor = Acceptor(self.store, Digests(self.secret))
+        now = self.store.now()
+        # A key of its own: the same again within ten minutes is meant to be another.
+        kept = await acceptor.accept(enquiry, form, forms, now=now, key=Key(value=f"canary:{uuid4()}"))
+        await self.store.write(
+            lambda connection: add_event(connection, kept.lead_id, "canary", now=now, actor=actor)
+        )
+        return {"id": kept.lead_id, "reference": kept.reference}
 
     def reload(self) -> None:
         """Forms and users anew. A bad file leaves the old ones serving, and says so."""
@@ -85,23 +110,43 @@ def _tell_mistakes(event: str, error: ConfigurationError) -> None:
         _log.error(event, source=one.source, key=one.key, mistake=one.message)
 
 
+def require_live_form(forms: Forms, name: str) -> Form:
+    """Raises OperatorError."""
+    form = forms.forms.get(name)
+    if form is None:
+        raise OperatorError(f"there is no form {name!r}; there are {', '.join(sorted(forms.forms))}")
+    if form.mode is Mode.TEST:
+        raise OperatorError(f"form {name} is in test mode: nothing of it is sent to Vitec")
+    return form
+
+
+def _find_token(settings: Settings) -> Password | None:
+    """What lets others than this machine read the metrics; from a file it is read at each use."""
+    if settings.metrics_token is None:
+        return None
+    file = settings.files.get("metrics_token")
+    return Password(file=file) if file else Password(value=settings.metrics_token.get_secret_value())
+
+
 @asynccontextmanager
 async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
     """Takes the store's lock, brings it up to date, and listens for operators' commands. Raises LeadgateError."""
     settings = configuration.settings
-    store = Store(settings.database)
+    store = Store(locate_store(settings))
     store.open()
     try:
         secret = _load_secret(settings)
         # Where several processes may write, commands need none of them.
-        async with listening(store) if isinstance(settings.database, Path) else nullcontext():
-            yield Gateway(
-                settings=settings,
-                forms=LiveForms(configuration.forms),
-                users=LiveUsers(configuration.users),
-                store=store,
-                secret=secret,
-            )
+        gateway = Gateway(
+            settings=settings,
+            forms=LiveForms(configuration.forms),
+            users=LiveUsers(configuration.users),
+            store=store,
+            secret=secret,
+        )
+        alone = isinstance(settings.database, Path)
+        async with listening(store, plant=gateway.plant_canary) if alone else nullcontext():
+            yield gateway
     finally:
         store.close()
 
@@ -119,6 +164,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
     settings = gateway.settings
     async with VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format) as client:
         worker = gateway.make_worker(client)
+        auditing = asyncio.create_task(Auditor(gateway.store, worker.courier.terms).run())
         running = asyncio.create_task(worker.run())
         running.add_done_callback(lambda _: stop.set())
         # Drains beside whatever else stops: together they have ten seconds.
@@ -127,6 +173,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
             yield
         finally:
             stop.set()
+            auditing.cancel()
             await draining
             await running
 

@@ -1,22 +1,21 @@
 """The operator's commands: leads, gates and the database."""
 
-import getpass
 import json
-import os
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from app.cli import reports
-from app.cli.configuration import read_configuration
-from app.cli.control import command_store
+from app.cli.configuration import locate_store, read_configuration
+from app.cli.control import command_store, name_actor
 from app.errors import ConfigurationError, OperatorError
 from app.forms.model import Mode
 from app.lead import LeadState
 from app.settings import read_settings
 from app.store.migrate import newest_revision
 from app.store.store import Store
+from app.store.vault import Vault
 
 leads = typer.Typer(help="The operator's work with leads.", no_args_is_help=True)
 gates = typer.Typer(help="What Vitec refuses, and since when.", invoke_without_command=True)
@@ -90,20 +89,13 @@ def _act_on(names: list[str], verb: str, done: str, **details: str) -> None:
     refused = 0
     for name in names:
         try:
-            command_store(database, {"do": verb, "lead": name, "actor": _name_actor(), **details})
+            command_store(database, {"do": verb, "lead": name, "actor": name_actor(), **details})
             print(f"{name} {done}")
         except OperatorError as error:
             print(error, file=sys.stderr)
             refused += 1
     if refused:
         raise typer.Exit(1)
-
-
-def _name_actor() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        return f"uid {os.getuid()}"
 
 
 @gates.callback()
@@ -122,7 +114,7 @@ def list_gates(context: typer.Context, *, as_json: AsJson = False) -> None:
 def probe() -> None:
     """Let one lead try each closed gate now."""
     count = command_store(
-        reports.require_store(read_settings()), {"do": "probe_gates", "actor": _name_actor()}
+        reports.require_store(read_settings()), {"do": "probe_gates", "actor": name_actor()}
     )
     print(f"{count} gate{'s' * (count != 1)} will be probed" if count else "no gate is closed")
 
@@ -130,7 +122,7 @@ def probe() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the schema up to date, as `serve` does at its start."""
-    store = Store(read_settings().database)
+    store = Store(locate_store(read_settings()))
     store.open()
     store.close()
     print(f"{store.name} is at revision {newest_revision()}")
@@ -144,10 +136,33 @@ def current() -> None:
 
 
 @db.command()
+def rekey() -> None:
+    """Encrypt everything with the newest of LEADGATE_ENCRYPTION_KEYS, what was never encrypted too."""
+    place = reports.require_store(read_settings())
+    newest = Vault(place.keys).newest
+    if newest is None:
+        raise OperatorError("there is no key to encrypt with; set LEADGATE_ENCRYPTION_KEYS")
+    after, done, left = None, 0, 0
+    while True:
+        batch = command_store(place, {"do": "rekey", "newest": newest, "after": after})
+        after, done, left = batch["after"], done + batch["done"], left + batch["left"]
+        if after is None:
+            break
+    wiped = command_store(place, {"do": "wipe"})
+    print(f"{done} row{'s' * (done != 1)} encrypted with key {newest}")
+    if not wiped:
+        print("copies in the clear may still be in the database's log; run this again when nobody reads it")
+    if left:
+        raise OperatorError(
+            f"{left} row{'s' * (left != 1)} left: the key is not in LEADGATE_ENCRYPTION_KEYS, or they were damaged"
+        )
+
+
+@db.command()
 def restored() -> None:
     """After restoring a backup: look for every undelivered lead in Vitec before it is sent."""
     settings = read_settings()
     settle = (settings.reconcile_settle + settings.vitec_timeout).total_seconds()
-    command = {"do": "restored", "settle": settle, "actor": _name_actor()}
+    command = {"do": "restored", "settle": settle, "actor": name_actor()}
     count = command_store(reports.require_store(settings), command)
     print(f"{count} lead{'s' * (count != 1)} will be looked for in Vitec, from {settle:.0f} seconds on")

@@ -5,8 +5,10 @@ import contextlib
 import gc
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -15,6 +17,7 @@ from app.cli.configuration import Configuration
 from app.cli.gateway import delivering, open_gateway
 from app.errors import LeadgateError
 from app.log import get_logger, report_loop_error
+from app.store.sqlite import has_wal_reset_bug
 from app.web.protocol import PunctualProtocol, raise_file_limit
 
 _log = get_logger("process")
@@ -136,12 +139,21 @@ def _find_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return None
 
 
+def _warn_of_sqlite(configuration: Configuration) -> None:
+    if isinstance(configuration.settings.database, Path) and has_wal_reset_bug(
+        sqlite3.sqlite_version_info[:3]
+    ):
+        # Here one connection writes and checkpoints. Other programs must leave the file alone.
+        _log.warning("sqlite_wal_reset_bug", version=sqlite3.sqlite_version, mended_in="3.51.3")
+
+
 async def serve(configuration: Configuration, *, host: str, port: int, deliver: bool) -> None:
     """`leadgate serve`. Raises LeadgateError."""
     raise_file_limit()  # each connection is a file
     listener = bind(host, port)
     stop = Stop()
     async with open_gateway(configuration) as gateway:
+        _warn_of_sqlite(configuration)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
         server = make_server(gateway.create_app(), trusted_proxies=configuration.settings.trusted_proxies)
         stop.add_callback(gateway.store.end_waiting)
@@ -153,11 +165,18 @@ async def serve(configuration: Configuration, *, host: str, port: int, deliver: 
             )
 
 
-async def deliver(configuration: Configuration) -> None:
-    """`leadgate deliver`. Raises LeadgateError."""
+async def deliver(configuration: Configuration, *, host: str, port: int | None) -> None:
+    """`leadgate deliver`; on a port it answers whoever watches it. Raises LeadgateError."""
+    listener = None if port is None else bind(host, port)
     stop = Stop()
     async with open_gateway(configuration) as gateway:
+        _warn_of_sqlite(configuration)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
+        watched: list[Listening] = []
+        told = f"Leadgate delivers from {gateway.store.name}"
+        if listener is not None:
+            proxies = configuration.settings.trusted_proxies
+            watched = [(make_server(gateway.create_watch_app(), trusted_proxies=proxies), listener)]
+            told += f", watched on {address_of(listener)}"
         async with delivering(gateway, stop=stop):
-            print(f"Leadgate delivers from {gateway.store.name}", flush=True)
-            await stop.wait()
+            await run_servers(watched, stop=stop, announce=lambda: print(told, flush=True))

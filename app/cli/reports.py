@@ -11,25 +11,28 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.errors import OperatorError
+from app.cli.configuration import locate_store
+from app.errors import KeyMissing, Mistake, OperatorError, StoreUnavailable
 from app.identity import write_reference
 from app.lead import Lead, LeadState
-from app.settings import Settings
+from app.settings import PREFIX, Settings
 from app.store.gates import list_gates
 from app.store.history import load_history
+from app.store.keyring import count_behind, find_missing_keys
 from app.store.leads import find_lead_id, find_status, list_statuses, load_lead
 from app.store.migrate import current_revision
+from app.store.place import Place
 from app.store.reading import read_beside
 from app.store.words import LeadStatus
 
 Row = dict[str, Any]
 
 
-def require_store(settings: Settings) -> Path | str:
+def require_store(settings: Settings) -> Place:
     """Raises OperatorError: an operator's command must not make a store where none was."""
-    place = settings.database
-    if isinstance(place, Path) and not place.is_file():
-        raise OperatorError(f"there is no store at {place} yet: nothing has been accepted")
+    place = locate_store(settings)
+    if isinstance(place.at, Path) and not place.at.is_file():
+        raise OperatorError(f"there is no store at {place.at} yet: nothing has been accepted")
     return place
 
 
@@ -63,26 +66,36 @@ def _read_story(connection: Connection, *, name: str) -> Row:
         **_describe(status),
         "reason": status.reason,
         "deliveredAt": status.delivered_at,
-        "lead": _open_lead(load_lead(connection, lead_id)),
+        "lead": _find_content(connection, lead_id),
         "history": load_history(connection, lead_id),
     }
     readable: Row = json.loads(json.dumps(story, default=_write_value))
     return readable
 
 
+def _find_content(connection: Connection, lead_id: str) -> Row:
+    """Where it cannot be decrypted the rest can be read all the same."""
+    try:
+        return _open_lead(load_lead(connection, lead_id))
+    except KeyMissing as error:
+        return {"unreadable": str(error)}
+
+
 def _open_lead(lead: Lead) -> Row:
     """What was sent in, by the names it was sent under."""
     told = {"id", "reference", "form", "received_at"}
-    opened: Row = _rename({name: value for name, value in asdict(lead).items() if name not in told})
+    opened: Row = rename_keys({name: value for name, value in asdict(lead).items() if name not in told})
     return opened | {"follows": write_reference(lead.follows) if lead.follows else None}
 
 
-def _rename(value: Any) -> Any:
+def rename_keys(value: Any) -> Any:
+    """Names as programs know them: `assigned_to_id` is `assignedToId`."""
     if isinstance(value, dict):
         return {
-            re.sub(r"_(.)", lambda found: found[1].upper(), name): _rename(one) for name, one in value.items()
+            re.sub(r"_(.)", lambda found: found[1].upper(), name): rename_keys(one)
+            for name, one in value.items()
         }
-    return [_rename(one) for one in value] if isinstance(value, list | tuple) else value
+    return [rename_keys(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _write_value(value: object) -> str:
@@ -106,6 +119,30 @@ def list_closed_gates(settings: Settings) -> list[Row]:
         }
         for gate in read_beside(require_store(settings), list_gates)
     ]
+
+
+def look_at_keys(settings: Settings) -> list[Mistake]:
+    """What of the store the keys do not open, or the newest has not sealed. Nothing where there is no store to ask."""
+    place = locate_store(settings)
+    if isinstance(place.at, Path) and not place.at.is_file():
+        return []
+    try:
+        missing, behind = read_beside(place, _find_unsealed)
+    except StoreUnavailable:
+        return []
+    name = f"{PREFIX}ENCRYPTION_KEYS"
+    found = [
+        Mistake(name, "", f"lacks key {key}, which has encrypted leads: they wait for it") for key in missing
+    ]
+    if behind:
+        found.append(Mistake(name, "", f"{behind} leads are not under the newest key: run leadgate db rekey"))
+    return found
+
+
+def _find_unsealed(connection: Connection) -> tuple[tuple[str, ...], int]:
+    if current_revision(connection) is None:
+        return (), 0
+    return find_missing_keys(connection), count_behind(connection)
 
 
 def find_revision(settings: Settings) -> str | None:

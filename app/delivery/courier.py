@@ -10,7 +10,7 @@ from app.delivery.contacts import ContactDesk
 from app.delivery.ledger import Ledger
 from app.delivery.parcel import Parcel, Terms
 from app.delivery.reconcile import MAY_EXIST, Barred, Blind, Reconciler, Seen
-from app.errors import LeadNotFound, StoreUnavailable
+from app.errors import KeyMissing, LeadNotFound, StoreUnavailable
 from app.failpoints import reach
 from app.forms.live import LiveForms
 from app.forms.model import CallGroup, Form, Mode
@@ -41,6 +41,8 @@ _log = get_logger("delivery")
 
 # An intent that was open stays so, and is looked for.
 _STORE_RECOVERS = timedelta(seconds=5)
+# Somebody must find the key, and another worker may have it.
+_KEY_IS_FOUND = timedelta(minutes=5)
 
 POISONED_AFTER = 4
 """Claims that ended in a crash: one in company, three alone."""
@@ -79,6 +81,10 @@ class Courier:
         except StoreUnavailable as error:
             _log.warning("turn_given_up", lead=claim.lead_id, cause=str(error))
             later = TryLater(at=self.ledger.now() + _STORE_RECOVERS, spend_try=False)
+            await self.ledger.settle(claim, Settlement(decision=later))
+        except KeyMissing as error:
+            _log.error("lead_cannot_be_decrypted", lead=claim.lead_id, form=claim.form, key=error.name)
+            later = TryLater(at=self.ledger.now() + _KEY_IS_FOUND, spend_try=False)
             await self.ledger.settle(claim, Settlement(decision=later))
         self.ledger.store.announce_settled(claim.lead_id)
 

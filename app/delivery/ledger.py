@@ -7,12 +7,14 @@ from datetime import datetime
 from functools import partial
 from random import Random, SystemRandom
 
+from app import tally
 from app.delivery.health import Health
 from app.delivery.pace import Pace
 from app.delivery.parcel import Parcel, Terms
 from app.delivery.policy import HOLD_AFTER, next_attempt, next_probe
 from app.errors import StoreUnavailable
 from app.forms.model import CallGroup, Login
+from app.identity import made_at
 from app.log import get_logger
 from app.store.gates import count_probes
 from app.store.outbox import start_attempt
@@ -70,7 +72,7 @@ class Ledger:
     async def begin(self, parcel: Parcel, kind: str, *, snapshot: Sequence[str] | None = None) -> int:
         """Writes the intent; it is on disk when this returns. Raises LeaseLost or CreateUnresolved."""
         now = self.now()
-        return await self.store.write(
+        attempt_id = await self.store.write(
             lambda connection: start_attempt(
                 connection,
                 parcel.claim,
@@ -81,6 +83,8 @@ class Ledger:
                 snapshot=snapshot,
             )
         )
+        self.store.note_attempt(attempt_id)
+        return attempt_id
 
     async def settle(self, claim: Claim, settlement: Settlement) -> None:
         took_effect = await self._record(claim, settlement)
@@ -91,8 +95,12 @@ class Ledger:
             # Up to the colon the words are ours; after it they may be Vitec's.
             why = decision.reason.partition(":")[0]
             _log.error("lead_held", lead=claim.lead_id, form=claim.form, why=why)
+            tally.HELD.add(claim.form)
         elif isinstance(decision, Delivered | Adopted):
             _log.info("lead_delivered", lead=claim.lead_id, form=claim.form)
+            tally.DELIVERED.add(claim.form, "created" if settlement.attempt else "found")
+            age = self.now() - made_at(claim.lead_id)
+            tally.TIME_TO_VITEC.add(max(0.0, age.total_seconds()))
 
     async def _record(self, claim: Claim, settlement: Settlement) -> bool:
         """What Vitec said is known here alone: a store that comes back within seconds still learns it.

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from app.delivery.health import Health
@@ -14,9 +14,11 @@ from app.forms.live import LiveForms
 from app.forms.model import Login
 from app.log import get_logger
 from app.store.circuits import begin_trying, forget_old_circuits, take_probe
+from app.store.clockstep import NOTABLE, follow_step
 from app.store.gates import list_gates, probe_gate
 from app.store.reconciling import has_unresolved, tick
 from app.vitec.client import VitecClient
+from app.vitec.guard import read_boot_clock
 
 _log = get_logger("delivery")
 
@@ -33,6 +35,8 @@ class Upkeep:
     digest_password: Callable[[str], str]
     probe_timeout: timedelta
     _round: int = 0
+    _offset: datetime | None = None
+    """What the clock showed, less the seconds since the machine started."""
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -44,6 +48,7 @@ class Upkeep:
             await asyncio.sleep(EVERY.total_seconds())
 
     async def do_once(self) -> None:
+        await self._watch_clock()
         store, now = self.health.store, self.health.now()
         # Nothing is written while nothing is unresolved: an idle service lets its disk sleep.
         if await store.read(has_unresolved):
@@ -55,6 +60,15 @@ class Upkeep:
         if self._round % _FORGET_EVERY == 0 and self.health.circuits:
             await store.write(lambda connection: forget_old_circuits(connection, now=now))
         self._round += 1
+
+    async def _watch_clock(self) -> None:
+        """Against the seconds since the machine started, which no hand sets."""
+        now, steady = self.health.now(), timedelta(seconds=read_boot_clock())
+        offset = now - steady
+        back = (self._offset or offset) - offset
+        self._offset = offset
+        if back > NOTABLE:
+            await self.health.store.write(partial(follow_step, back=back, now=now))
 
     async def _probe_destinations(self) -> None:
         """One cheap reading by one worker; whatever is answered, it is answering again."""

@@ -9,7 +9,7 @@ from app.delivery.courier import Courier
 from app.delivery.upkeep import Upkeep, list_logins
 from app.errors import StoreError
 from app.log import get_logger
-from app.store.claiming import Selection, claim_next, find_suspects
+from app.store.claiming import Selection, claim_in_order, find_suspects
 from app.store.store import Store
 from app.store.words import Claim
 
@@ -66,11 +66,14 @@ class Worker:
 
     async def _claim(self, *, suspects: bool = False) -> Claim | None:
         now = self._now()
+        terms = self.courier.terms
         claim = await self._store.write(
             partial(
-                claim_next,
+                claim_in_order,
+                steps_back=self._store.steps_back,
+                settle=terms.settle + terms.timeout,
                 now=now,
-                leased_until=now + self.courier.terms.lease,
+                leased_until=now + terms.lease,
                 selection=self._select(suspects=suspects),
             )
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from app.forms.findings import Findings
 from app.forms.model import CallGroup, Login, Password
 from app.forms.shape import LoginShape, PasswordShape
+from app.secret_file import find_exposure
 
 VITEC = "https://connect.maklare.vitec.net"
 
@@ -87,8 +88,11 @@ def _build_password(
 
 def _find_fault(path: Path) -> str | None:
     try:
-        return None if path.read_text(encoding="utf-8").strip() else f"names {path}, which is empty"
+        if not path.read_text(encoding="utf-8").strip():
+            return f"names {path}, which is empty"
+        exposure = find_exposure(path)
     except OSError as error:
         return f"names {path}, which cannot be read: {error.strerror}"
     except UnicodeDecodeError:
         return f"names {path}, which is no UTF-8 text"
+    return f"names {path}, which {exposure}" if exposure else None

@@ -1,7 +1,7 @@
 """A form's fields as one pydantic type: the single definition behind the page and the API."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any
@@ -56,7 +56,7 @@ class Definition:
         """The cleaned values that are right, blanks left out, and every problem at once."""
         known = {name: value for name, value in raw.items() if name in self._known}
         unknown = [name for name in raw if name not in self._known]
-        problems = [Problem(_write_key(name), "unknown_field") for name in unknown[:_MOST_UNKNOWN]]
+        problems = [_name_problem([name], "unknown_field") for name in unknown[:_MOST_UNKNOWN]]
         failed: set[str] = set()
         try:
             values = self._adapter.validate_python(known)
@@ -96,11 +96,16 @@ def _is_given(field: Field, values: Values, failed: set[str]) -> bool:
 
 
 def _read_problem(error: ErrorDetails) -> Problem:
-    path = [_write_key(str(part)) for part in error["loc"]]
+    path = [str(part) for part in error["loc"]]
     code = error["type"]
     if code not in _OWN_CODES:
         code = _CODES.get(code) or _GROUP_CODES.get(path[0], "invalid_type")
-    return Problem(".".join(path), code, (error.get("ctx") or {}).get("limit"))
+    return _name_problem(path, code, (error.get("ctx") or {}).get("limit"))
+
+
+def _name_problem(path: Sequence[str], code: str, limit: int | None = None) -> Problem:
+    keys = tuple(map(_write_key, path))
+    return Problem(".".join(keys), code, limit, path=keys)
 
 
 def _write_key(name: str) -> str:

@@ -15,6 +15,8 @@ class Problem:
     field: str
     code: str
     limit: int | None = None
+    path: tuple[str, ...] = ()
+    """The keys that lead to a field which only its sender knows: they may hold dots."""
 
 
 def describe_problems(problems: Sequence[Problem], form: Form, language: str) -> list[FieldError]:
@@ -31,6 +33,7 @@ def describe_problems(problems: Sequence[Problem], form: Form, language: str) ->
                 label=_find_label(problem.field, form, language),
                 limit=problem.limit,
             ),
+            path=problem.path,
         )
         for problem in sorted(problems, key=lambda problem: order.get(problem.field, len(order)))
     ]

@@ -1,8 +1,8 @@
 """Who is next: the due leads, fairly by form, with open gates, sound destinations and nobody in each other's way."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -21,10 +21,14 @@ from sqlalchemy import (
 )
 
 from app.forms.model import CallGroup
+from app.log import get_logger
 from app.store.gates import begin_probe
+from app.store.operator import mark_restored
 from app.store.schema import IS_PENDING, IS_UNRESOLVED, attempts, gates, outbox
 from app.store.turns import take_turns
 from app.store.words import Claim
+
+_log = get_logger("store")
 
 _READ = CallGroup.READ.value
 _NOT_KNOWN = ("open", "unknown")
@@ -44,9 +48,28 @@ class Selection:
     """How many leads of one customer may be under way."""
     suspects: bool | None = None
     """Only those whose claim ended in a crash, which are worked on alone; or only the others; None for all."""
+    lead_id: str | None = None
+    """This lead and no other."""
 
 
 _ANY = Selection()
+
+
+def claim_in_order(
+    connection: Connection,
+    *,
+    steps_back: Callable[[Connection], bool],
+    settle: timedelta,
+    now: datetime,
+    leased_until: datetime,
+    selection: Selection = _ANY,
+) -> Claim | None:
+    """The next lead; none from a store that has stepped back in time until each is marked to be looked for first."""
+    if steps_back(connection):
+        count = mark_restored(connection, first_look_at=now + settle, now=now)
+        _log.error("store_stepped_back", leads=count)
+        return None
+    return claim_next(connection, now=now, leased_until=leased_until, selection=selection)
 
 
 def claim_next(
@@ -116,6 +139,8 @@ def _due(connection: Connection, selection: Selection, *, now: datetime) -> Sele
     ]
     if selection.suspects is not None:
         conditions.append(_is_suspect() if selection.suspects else ~_is_suspect())
+    if selection.lead_id is not None:
+        conditions.append(outbox.c.lead_id == selection.lead_id)
     if shut := _find_shut(connection, selection, now=now):
         conditions.append(outbox.c.login.not_in(shut))
     if selection.per_customer is not None:

@@ -1,5 +1,7 @@
 """What an exception from the database says, and whether one statement or all of the database is the trouble."""
 
+import sqlite3
+
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -24,6 +26,19 @@ def is_broken(error: Exception) -> bool:
 def is_conflict(error: Exception) -> bool:
     """Whether PostgreSQL undid the transaction in favour of another, and would take it now."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _CONFLICTS
+
+
+def is_full(error: Exception) -> bool:
+    """Whether SQLite found no room on the disk: it says so, or that writing failed."""
+    codes = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return isinstance(error, DBAPIError) and any(
+        getattr(one, "sqlite_errorcode", 0) & 0xFF in codes for one in (error.orig, _find_origin(error))
+    )
+
+
+def _find_origin(error: Exception) -> BaseException | None:
+    first = _find_first_break(error)
+    return first.orig if isinstance(first, DBAPIError) else None
 
 
 def describe(error: Exception) -> str:

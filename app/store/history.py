@@ -51,7 +51,8 @@ def load_history(connection: Connection, lead_id: str) -> list[dict[str, Any]]:
 
 
 def _list_frozen(connection: Connection, lead_id: str) -> Iterator[dict[str, Any]]:
-    statement = select(payloads).where(payloads.c.lead_id == lead_id).order_by(payloads.c.version)
+    frozen = select(payloads.c.version, payloads.c.frozen_at).where(payloads.c.lead_id == lead_id)
+    statement = frozen.order_by(payloads.c.version)
     for row in connection.execute(statement):
         yield {"at": row.frozen_at, "kind": "frozen", "version": row.version}
 

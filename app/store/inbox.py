@@ -7,10 +7,10 @@ from heapq import merge
 from itertools import islice, pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, func, literal_column, or_, select, type_coerce
 from sqlalchemy import Row as SqlRow
 
-from app.errors import LeadNotFound
+from app.errors import KeyMissing, LeadNotFound
 from app.identity import earliest_id
 from app.lead import Lead, LeadState
 from app.store.history import load_history
@@ -94,7 +94,7 @@ def load_whole(connection: Connection, name: str, *, customers: Collection[str] 
 def _read(connection: Connection, lead_id: str) -> Lead | None:
     try:
         return load_lead(connection, lead_id)
-    except (ValueError, LeadNotFound):
+    except (ValueError, KeyMissing, LeadNotFound):
         return None
 
 
@@ -204,11 +204,11 @@ def _select_by_body(connection: Connection, ids: Sequence[str], words: Sequence[
     """Those in whose content every word stands somewhere, between the first and the last of these ids."""
     if not ids:
         return []
+    # Not as the column's own type, which would seal the word as well.
+    content = type_coerce(leads.c.body, Text)
     statement = select(leads.c.id).where(leads.c.id.between(ids[-1], ids[0])).order_by(leads.c.id.desc())
     for word in words:
-        statement = statement.where(
-            or_(*(leads.c.body.contains(one, autoescape=True) for one in _cases(word)))
-        )
+        statement = statement.where(or_(*(content.contains(one, autoescape=True) for one in _cases(word))))
     return connection.execute(statement).scalars().all()
 
 

@@ -98,6 +98,14 @@ def list_statuses(
     return [_status(row) for row in connection.execute(statement)]
 
 
+def find_vitec_ids(connection: Connection, lead_id: str) -> tuple[str | None, str | None]:
+    """The ids that Vitec gave the contact and the lead, as far as they are known."""
+    row = connection.execute(
+        select(outbox.c.contact_id, outbox.c.vitec_lead_id).where(outbox.c.lead_id == lead_id)
+    ).one()
+    return row.contact_id, row.vitec_lead_id
+
+
 def find_oldest_undelivered(connection: Connection) -> datetime | None:
     """When the oldest lead that waits to be delivered was received."""
     # Of the bare id SQLite would seek the least by walking through all that was ever delivered.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, select, update
+from sqlalchemy import Connection, Row, and_, case, func, literal, not_, select, update
 
 from app.errors import LeadNotFound, OperatorError
 from app.lead import LeadState
@@ -13,7 +13,7 @@ from app.store.history import add_event
 from app.store.inbox import find_place
 from app.store.leads import find_lead_id
 from app.store.outbox import has_unresolved_create
-from app.store.schema import outbox
+from app.store.schema import EPOCH, Instant, outbox
 
 Decide = Callable[..., None]
 """One of the decisions below, with what it needs beside the lead, the moment and the person."""
@@ -135,16 +135,21 @@ def _require(
     return row
 
 
-def mark_restored(connection: Connection, *, first_look_at: datetime, now: datetime, actor: str) -> int:
+def mark_restored(
+    connection: Connection, *, first_look_at: datetime, now: datetime, actor: str | None = None
+) -> int:
     """After a restored backup: what is not delivered here may be so in Vitec, and is looked for before it is sent.
 
     Nothing is asked before `first_look_at`, when a create of the time before the restore must have come to an
-    end. How many leads there are.
+    end. Said again before then, it puts nothing off. How many leads it marked.
     """
     undelivered = outbox.c.state.not_in((LeadState.DELIVERED, LeadState.DISCARDED))
+    waits_already = and_(
+        outbox.c.reconcile_first == 2, func.coalesce(outbox.c.next_attempt_at, literal(EPOCH, Instant)) > now
+    )
     marked = connection.execute(
         update(outbox)
-        .where(undelivered)
+        .where(undelivered, not_(waits_already))
         .values(
             reconcile_first=2,
             next_attempt_at=first_look_at,
@@ -156,5 +161,6 @@ def mark_restored(connection: Connection, *, first_look_at: datetime, now: datet
     lead_ids = list(marked)
     for lead_id in lead_ids:
         add_event(connection, lead_id, "restored", now=now, actor=actor)
-    add_audit(connection, "restored", actor=actor, now=now, detail=f"{len(lead_ids)} leads")
+    if actor is not None:  # otherwise the store noticed it by itself
+        add_audit(connection, "restored", actor=actor, now=now, detail=f"{len(lead_ids)} leads")
     return len(lead_ids)

@@ -1,13 +1,28 @@
-"""Where the SQLite file may lie: on a disk of this machine, with room to spare."""
+"""Where a store is kept: what its file or address is, and where a SQLite file may lie."""
 
 import re
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.errors import StoreError
 
 RESERVE = 64 * 1024 * 1024
 """Bytes left free for delivering what was accepted: on a full disk not even an update goes through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A SQLite file by its path or PostgreSQL by its address, and the keys that open what is kept there."""
+
+    at: Path | str
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    """Fernet keys, newest first; without any what is kept is not encrypted."""
+
+
+def find_place(place: Place | Path | str) -> Place:
+    return place if isinstance(place, Place) else Place(place)
+
 
 _MOUNTS = Path("/proc/self/mountinfo")
 # Their locks and shared memory do not hold between machines, and WAL rests on both.
@@ -36,5 +51,6 @@ def _unescape(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
-def has_room(folder: Path, *, reserve: int) -> bool:
-    return shutil.disk_usage(folder).free >= reserve
+def find_free(folder: Path) -> int:
+    """Bytes that this process may still write."""
+    return shutil.disk_usage(folder).free

@@ -11,9 +11,12 @@ from sqlalchemy.pool import NullPool
 
 from app.errors import StoreError
 from app.store.clock import Clock
+from app.store.highwater import has_new_timeline
 from app.store.listener import Listener
 from app.store.migrate import upgrade
+from app.store.sealed import entrust
 from app.store.turns import number_of
+from app.store.vault import Vault
 
 _READERS = 4
 
@@ -53,9 +56,10 @@ _REQUIRED = {
 _SETTINGS = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)"
 
 
-def open_writer(url: URL) -> Engine:
+def open_writer(url: URL, vault: Vault | None = None) -> Engine:
     """One connection, replaced when it is found dead. Raises StoreError when a promise's precondition fails."""
     engine = _open(url, _WRITER_BOUNDS, pool_size=1, max_overflow=0)
+    entrust(engine, vault)
 
     @event.listens_for(engine, "connect")
     def verify(connection: Any, _record: object) -> None:
@@ -68,9 +72,9 @@ def open_writer(url: URL) -> Engine:
     return engine
 
 
-def open_readers(url: URL) -> Engine:
+def open_readers(url: URL, vault: Vault | None = None) -> Engine:
     """A few connections that cannot write; each transaction sees one moment of the database."""
-    return _open(
+    engine = _open(
         url,
         _READER_BOUNDS,
         isolation_level="REPEATABLE READ",
@@ -78,6 +82,8 @@ def open_readers(url: URL) -> Engine:
         max_overflow=0,
         pool_timeout=2,
     )
+    entrust(engine, vault)
+    return engine
 
 
 def _open(
@@ -105,11 +111,11 @@ def _verify(connection: Any) -> None:
 
 
 def _hide_values(context: ExceptionContext) -> None:
-    """The server's details repeat the row that it refused; its first sentence does not."""
+    """The server's details repeat the row that it refused; its first sentence only quotes what it cannot read."""
     error = context.original_exception
     if not isinstance(error, psycopg.Error) or error.diag.message_primary is None:
         return
-    said = error.diag.message_primary
+    said = type(error).__name__ if isinstance(error, psycopg.DataError) else error.diag.message_primary
     error.args = (said,)
     if context.sqlalchemy_exception is not None:
         context.sqlalchemy_exception.args = (f"({type(error).__name__}) {said}",)
@@ -123,9 +129,11 @@ def name_of(url: URL) -> str:
 class PostgresqlDatabase:
     """A database that any number of machines serve and deliver from."""
 
+    kind = "postgresql"
     patience: float | None = 2.5
 
-    def __init__(self, address: str, *, clock: Clock | None = None) -> None:
+    def __init__(self, address: str, *, clock: Clock | None = None, vault: Vault | None = None) -> None:
+        self._vault = vault
         self.url = make_url(address).set(drivername="postgresql+psycopg")
         self.name = name_of(self.url)
         self._clock = clock or Clock()
@@ -133,7 +141,7 @@ class PostgresqlDatabase:
 
     def open(self, held: ExitStack) -> Engine:
         self._upgrade()
-        engine = open_writer(self.url)
+        engine = open_writer(self.url, self._vault)
         held.callback(engine.dispose)
         with engine.connect() as connection:
             self._set_clock(connection)
@@ -143,10 +151,27 @@ class PostgresqlDatabase:
         return engine
 
     def open_readers(self) -> Engine:
-        return open_readers(self.url)
+        return open_readers(self.url, self._vault)
 
     def has_room(self) -> bool:
         """Its own disk is its operator's care: it says so itself when it is full."""
+        return True
+
+    def count_free_bytes(self) -> None:
+        return None
+
+    def give_up_ballast(self) -> bool:
+        return False
+
+    def note_attempt(self, attempt_id: int) -> None:
+        """The server itself tells when it has stepped back."""
+
+    def steps_back(self, connection: Connection) -> bool:
+        return has_new_timeline(connection)
+
+    def wipe(self, engine: Engine, *, thoroughly: bool) -> bool:
+        """Its own vacuum overwrites what was deleted, in its own time."""
+        del engine, thoroughly
         return True
 
     def now(self) -> datetime:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.errors import StoreUnavailable
 from app.store.database import find_database
 from app.store.failures import describe
+from app.store.place import Place
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ def read_from(engine: Engine, job: Callable[[Connection], T]) -> T:
         raise StoreUnavailable(describe(error)) from None
 
 
-def read_beside(place: Path | str, job: Callable[[Connection], T]) -> T:
+def read_beside(place: Place | Path | str, job: Callable[[Connection], T]) -> T:
     """Raises StoreUnavailable."""
     database = find_database(place)
     engine = database.open_readers()

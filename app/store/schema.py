@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 from app.lead import LeadState
+from app.store.sealed import Sealed, SealedDetail, SealedRemark
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -68,7 +69,7 @@ leads = Table(
     Column("reference", String(10), nullable=False, unique=True),
     Column("form", String(64), nullable=False),
     Column("received_at", Instant, nullable=False),
-    Column("body", Text, nullable=False),  # the lead's content, JSON, versioned inside
+    Column("body", Sealed, nullable=False),  # the content, JSON, versioned inside; empty once it is gone
     Column("fingerprint", String(32), nullable=False),  # keyed digest of form and content
     # Keyed digests, so that a person can be found again without the address being readable here.
     Column("email_key", String(32), index=True),
@@ -94,7 +95,7 @@ outbox = Table(
     Column("form", String(64), nullable=False),
     Column("state", String(11), nullable=False),
     Column("state_at", Instant, nullable=False),
-    Column("reason", Text),  # why held, quarantined or discarded, for the operator
+    Column("reason", SealedRemark),  # why held, quarantined or discarded, for the operator
     Column("customer_id", String(40), nullable=False),
     Column("login", String(64), nullable=False),
     Column("email_key", String(32)),
@@ -113,6 +114,7 @@ outbox = Table(
     Column("resolved_anew", Integer, nullable=False, server_default="0"),
     Column("fallen_back", Integer, nullable=False, server_default="0"),
     Column("possible_duplicate", Integer, nullable=False, server_default="0"),
+    Column("purged_at", Instant),  # since when nothing of the person is left: what stands here is the receipt
     CheckConstraint(_one_of("state", *LeadState), name="state_known"),
     CheckConstraint(
         "(state = 'delivered') = (vitec_lead_id IS NOT NULL AND delivered_at IS NOT NULL)",
@@ -153,6 +155,20 @@ Index(
     postgresql_where=IS_UNDELIVERED,
 )
 
+# What is old enough to go is found without walking over all the receipts.
+_KEPT = and_(
+    outbox.c.purged_at.is_(None),
+    outbox.c.state.in_(literal_column(one) for one in ("'delivered'", "'discarded'", "'quarantined'")),
+)
+Index(
+    "ix_outbox_kept",
+    outbox.c.form,
+    outbox.c.state,
+    outbox.c.state_at,
+    sqlite_where=_KEPT,
+    postgresql_where=_KEPT,
+)
+
 payloads = Table(
     "payloads",
     metadata,
@@ -160,8 +176,8 @@ payloads = Table(
     Column("version", Integer, primary_key=True),
     Column("frozen_at", Instant, nullable=False),
     Column("contact_type", String(7), nullable=False),
-    Column("contact", Text, nullable=False),  # the very bytes sent to Vitec, resent unchanged
-    Column("lead", Text, nullable=False),  # JSON without the contact's id, which comes with the answer
+    Column("contact", Sealed, nullable=False),  # the very bytes sent to Vitec, resent unchanged
+    Column("lead", Sealed, nullable=False),  # JSON without the contact's id, which comes with the answer
     sqlite_with_rowid=False,
 )
 
@@ -178,7 +194,7 @@ attempts = Table(
     Column("finished_at", Instant),
     Column("outcome", String(12), nullable=False),
     Column("status", Integer),
-    Column("detail", Text),  # Vitec's own words, capped and scrubbed
+    Column("detail", SealedRemark),  # Vitec's own words, capped and scrubbed
     Column("vitec_id", String(40)),
     Column("snapshot", JSON),  # the contact's lead ids just before a create; null when they could not be read
     Column("settle_seen_us", BigInteger, nullable=False, server_default="0"),  # observed running time
@@ -217,7 +233,7 @@ events = Table(
     Column("lead_id", ForeignKey("leads.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("at", Instant, nullable=False),
     Column("kind", String(40), nullable=False),
-    Column("detail", JSON, nullable=False),
+    Column("detail", SealedDetail, nullable=False),
     Column("actor", String(64)),  # who, when a person did it
 )
 

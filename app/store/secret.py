@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from app.errors import StoreError
+from app.secret_file import find_exposure
 
 
 def load_or_make_secret(database: Path) -> bytes:
@@ -15,11 +16,13 @@ def load_or_make_secret(database: Path) -> bytes:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _make(path)
-        secret = path.read_bytes().strip()
+        secret, exposure = path.read_bytes().strip(), find_exposure(path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be used: {error.strerror}") from None
     if len(secret) < 32:
         raise StoreError(f"{path}: holds no secret; restore it, or set LEADGATE_SECRET_KEY")
+    if exposure:
+        raise StoreError(f"{path}: {exposure}")
     return secret
 
 

@@ -7,15 +7,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from app.errors import StoreError, StoreOccupied
+from app.store.ballast import Ballast
+from app.store.clockstep import NOTABLE, find_step, follow_step
+from app.store.highwater import MarkFile
 from app.store.migrate import upgrade
 from app.store.outbox import clear_leases
-from app.store.place import RESERVE, has_room, refuse_network
+from app.store.place import RESERVE, find_free, refuse_network
+from app.store.sealed import entrust
+from app.store.vault import Vault
 
 _BUSY_TIMEOUT_MS = 5000
+_NO_HURRY_MS = 100
+"""As long as visitors may wait for what can be done an hour later."""
 _READERS = 4
 _READER_WAIT = 5.0
 
@@ -25,21 +32,23 @@ _WRITER_PRAGMAS = {
     "synchronous": 2,
     "foreign_keys": 1,
     "busy_timeout": _BUSY_TIMEOUT_MS,
+    "secure_delete": 1,  # what is deleted is overwritten
 }
 # Only the writer checkpoints: SQLite before 3.51.3 may damage the log when two connections do.
 _READER_PRAGMAS = {"query_only": 1, "wal_autocheckpoint": 0, "busy_timeout": _BUSY_TIMEOUT_MS}
 
 
-def open_writer(path: Path) -> Engine:
+def open_writer(path: Path, vault: Vault | None = None) -> Engine:
     """The one connection that writes. Raises StoreError when a promise's precondition does not hold."""
-    return _open(path, _WRITER_PRAGMAS, begin="BEGIN IMMEDIATE", poolclass=StaticPool)
+    return _open(path, _WRITER_PRAGMAS, vault, begin="BEGIN IMMEDIATE", poolclass=StaticPool)
 
 
-def open_readers(path: Path) -> Engine:
+def open_readers(path: Path, vault: Vault | None = None) -> Engine:
     """A few connections that cannot write."""
     return _open(
         path,
         _READER_PRAGMAS,
+        vault,
         begin="BEGIN",
         poolclass=QueuePool,
         pool_size=_READERS,
@@ -48,13 +57,14 @@ def open_readers(path: Path) -> Engine:
     )
 
 
-def _open(path: Path, pragmas: dict[str, Any], *, begin: str, **pool: Any) -> Engine:
+def _open(path: Path, pragmas: dict[str, Any], vault: Vault | None, *, begin: str, **pool: Any) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"check_same_thread": False},
         hide_parameters=True,  # they hold what visitors typed
         **pool,
     )
+    entrust(engine, vault)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
@@ -115,15 +125,29 @@ class FileLock:
             self._file = None
 
 
+def has_wal_reset_bug(version: tuple[int, int, int]) -> bool:
+    """Whether two connections that write or checkpoint at once may damage the log (sqlite.org/wal.html).
+
+    Mended in 3.51.3, and in 3.50.7 and 3.44.6 of the older lines.
+    """
+    mended = {(3, 50): (3, 50, 7), (3, 44): (3, 44, 6)}.get(version[:2], (3, 51, 3))
+    return (3, 7, 0) <= version < mended
+
+
 class SqliteDatabase:
     """The file, held by one process from `open` until its stack unwinds."""
 
+    kind = "sqlite"
     patience: float | None = None  # what the disk does not take within seconds, it refuses
 
-    def __init__(self, path: Path, *, reserve: int = RESERVE) -> None:
+    def __init__(self, path: Path, *, reserve: int = RESERVE, vault: Vault | None = None) -> None:
         self.path = path
+        self._vault = vault
         self.name = str(path)
         self._reserve = reserve
+        self._mark = MarkFile(path)
+        self._ballast = Ballast(path)
+        self._stepped_back = False
 
     def open(self, held: ExitStack) -> Engine:
         lock = FileLock(self.path)
@@ -131,22 +155,67 @@ class SqliteDatabase:
         held.callback(lock.release)
         refuse_network(self.path.parent)
         self.path.touch(mode=0o600)  # it holds personal data; its log takes after it
-        engine = open_writer(self.path)
+        engine = open_writer(self.path, self._vault)
         held.callback(engine.dispose)
         with engine.connect() as connection:
             upgrade(connection)
         with engine.begin() as connection:
-            clear_leases(connection)
+            self._take_over(connection)
+        self._ballast.take_on(free=self._find_room())
         return engine
 
+    def _take_over(self, connection: Connection) -> None:
+        """From a process that is dead, at a time that may lie before its own, perhaps as a copy of its store."""
+        clear_leases(connection)
+        now = self.now()
+        if (step := find_step(connection, now=now)) > NOTABLE:
+            follow_step(connection, back=step, now=now)
+        self._stepped_back = self._mark.is_ahead(connection)
+
     def open_readers(self) -> Engine:
-        return open_readers(self.path)
+        return open_readers(self.path, self._vault)
 
     def has_room(self) -> bool:
-        return has_room(self.path.parent, reserve=self._reserve)
+        room = self._find_room()
+        if room:
+            self._ballast.take_on(free=room)
+        return room > 0
+
+    def _find_room(self) -> int:
+        """Bytes free beyond the reserve; 0 when it is reached."""
+        return max(0, find_free(self.path.parent) - self._reserve)
+
+    def give_up_ballast(self) -> bool:
+        return self._ballast.drop()
+
+    def wipe(self, engine: Engine, *, thoroughly: bool) -> bool:
+        """The log, and the copies that pages keep of rows which moved on to others."""
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            try:
+                if thoroughly:
+                    driver.execute("VACUUM")
+                else:
+                    driver.execute(f"PRAGMA busy_timeout = {_NO_HURRY_MS}")
+                (busy, _, _) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                driver.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        return not busy
+
+    def count_free_bytes(self) -> int:
+        return find_free(self.path.parent)
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
     def when_notified(self, wake: object) -> None:
         """Nobody else writes the file."""
+
+    def note_attempt(self, attempt_id: int) -> None:
+        self._mark.write(attempt_id)
+
+    def steps_back(self, connection: Connection) -> bool:
+        del connection  # what there is to see was seen when it was opened
+        stepped_back, self._stepped_back = self._stepped_back, False
+        return stepped_back

@@ -13,16 +13,20 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Connection, Engine, insert, update
 from sqlalchemy.exc import DBAPIError
 
+from app import tally
 from app.errors import StoreError, StoreUnavailable
+from app.log import get_logger
 from app.store.database import find_database
 from app.store.failures import describe
-from app.store.place import RESERVE
+from app.store.keyring import register_keys
+from app.store.place import RESERVE, Place, find_place
 from app.store.reading import read_from
 from app.store.schema import meta
 from app.store.words import Acceptance, NewLead
 from app.store.writer import Writer
 
 T = TypeVar("T")
+_log = get_logger("store")
 
 # Between looks at a lead that another process may have settled.
 _LOOK_AGAIN = timedelta(milliseconds=250)
@@ -43,12 +47,12 @@ def _leave_mark(connection: Connection, *, size: int) -> None:
 class Store:
     """One process's hold on the database, from `open` to `close`."""
 
-    def __init__(self, place: Path | str, *, reserve: int = RESERVE) -> None:
-        """A SQLite file by its path, or PostgreSQL by its address.
+    def __init__(self, place: Place | Path | str, *, reserve: int = RESERVE) -> None:
+        """A SQLite file by its path, or PostgreSQL by its address; what is kept there encrypted needs its keys.
 
         Below `reserve` bytes of free disk for a file new leads are refused, while delivery goes on.
         """
-        self.place = place
+        self.place = find_place(place)
         self._database = find_database(place, reserve=reserve)
         self._database.when_notified(self._wake_from_afar)
         self._held = ExitStack()
@@ -65,10 +69,15 @@ class Store:
         return self._database.name
 
     @property
+    def kind(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._database.kind
+
+    @property
     def path(self) -> Path:
         """The SQLite file. Raises StoreError for PostgreSQL, which is no file of this machine."""
-        if isinstance(self.place, Path):
-            return self.place
+        if isinstance(self.place.at, Path):
+            return self.place.at
         raise StoreError(f"{self.name} is no file")
 
     def open(self) -> None:
@@ -87,9 +96,14 @@ class Store:
 
     def _connect(self, held: ExitStack) -> None:
         engine = self._database.open(held)
+        with engine.begin() as connection:
+            missing = register_keys(connection)
+        if missing:
+            _log.error("encryption_key_missing", store=self.name, keys=missing)
         self._readers = self._database.open_readers()
         held.callback(self._readers.dispose)
-        self._writer = Writer(engine, has_room=self._database.has_room)
+        database = self._database
+        self._writer = Writer(engine, has_room=database.has_room, make_room=database.give_up_ballast)
         held.callback(self._writer.close)
 
     def close(self) -> None:
@@ -107,6 +121,14 @@ class Store:
         """By the clock that all who share the database go by. Raises StoreUnavailable when it is not open."""
         return self._database.now()
 
+    def note_attempt(self, attempt_id: int) -> None:
+        """An attempt is on record, and its first byte about to be sent."""
+        self._database.note_attempt(attempt_id)
+
+    def steps_back(self, connection: Connection) -> bool:
+        """Whether the store has become one of an earlier time: a restored copy, or a replica that lagged."""
+        return self._database.steps_back(connection)
+
     async def accept(self, new: NewLead) -> Acceptance:
         """Keeps a lead and returns when it is on disk. Raises IdempotencyConflict or StoreUnavailable.
 
@@ -117,6 +139,7 @@ class Store:
                 acceptance = await self.writer.accept(new)
         except TimeoutError:
             raise StoreUnavailable("the database takes too long") from None
+        (tally.REPLAYED if acceptance.replayed else tally.ACCEPTED).add(new.form)
         if not acceptance.replayed:
             self.wake()
         return acceptance
@@ -124,6 +147,14 @@ class Store:
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Runs a job in the writer's next transaction; its result, once that is on disk."""
         return await self.writer.run(job)
+
+    async def wipe(self, *, thoroughly: bool = False) -> bool:
+        """Leaves nothing on this machine's disk of what was deleted, between the writer's transactions.
+
+        Thoroughly: the file is written anew, and who writes meanwhile waits. False when a reader kept the log.
+        Raises StoreUnavailable.
+        """
+        return await self.writer.run_apart(partial(self._database.wipe, thoroughly=thoroughly))
 
     async def read(self, job: Callable[[Connection], T]) -> T:
         """Runs a job on a connection that cannot write, off the event loop."""
@@ -151,6 +182,10 @@ class Store:
             raise StoreUnavailable("a write takes too long") from None
         if failed:
             self.writer.failed = False
+
+    def count_free_bytes(self) -> int | None:
+        """Room left on the file's disk; None for PostgreSQL, whose disk is its operator's care."""
+        return self._database.count_free_bytes()
 
     def when_accepted(self, notify: Callable[[], None]) -> None:
         """Calls back in this event loop after each new lead, so that nobody need wait for a poll."""

@@ -6,17 +6,19 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
+from app import tally
 from app.errors import StoreUnavailable
 from app.failpoints import reach
 from app.identity import IdentitySource
 from app.log import get_logger
 from app.store.acceptance import accept_all
-from app.store.failures import describe, is_broken, is_conflict
+from app.store.failures import describe, is_broken, is_conflict, is_full
 from app.store.words import Acceptance, NewLead
 
 T = TypeVar("T")
@@ -35,9 +37,11 @@ _Outcome = tuple["_Job", Any]
 
 @dataclass(slots=True)
 class _Job:
-    run: Callable[[Connection], Any] | NewLead
+    run: Callable[[Any], Any] | NewLead
     answer: "asyncio.Future[Any]"
     loop: asyncio.AbstractEventLoop
+    apart: bool = False
+    """Whether it takes the engine and is run in no transaction, rather than a connection in the batch's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,16 @@ class Writer:
         *,
         identities: IdentitySource | None = None,
         has_room: Callable[[], bool] = lambda: True,
+        make_room: Callable[[], bool] = lambda: False,
     ) -> None:
-        """New leads are refused while `has_room` says no; every other job still runs."""
+        """New leads are refused while `has_room` says no; every other job still runs.
+
+        On a full disk `make_room` is asked once a batch, and the batch tried again when there was room to make.
+        """
         self._engine = engine
         self._identities = identities or IdentitySource()
         self._has_room = has_room
+        self._make_room = make_room
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self.failed = False
@@ -86,11 +95,16 @@ class Writer:
         result: T = await self._submit(job)
         return result
 
-    async def _submit(self, run: Callable[[Connection], Any] | NewLead) -> Any:
+    async def run_apart(self, job: Callable[[Engine], T]) -> T:
+        """The job's result; it runs between two transactions. Raises what it raised, or StoreUnavailable."""
+        result: T = await self._submit(job, apart=True)
+        return result
+
+    async def _submit(self, run: Callable[[Any], Any] | NewLead, *, apart: bool = False) -> Any:
         if self._closed:
             raise StoreUnavailable("the store is closing")
         loop = asyncio.get_running_loop()
-        job = _Job(run, loop.create_future(), loop)
+        job = _Job(run, loop.create_future(), loop, apart)
         self._jobs.put(job)
         # A sender who hangs up abandons the answer alone: the job goes on with the others of its batch.
         return await job.answer
@@ -105,8 +119,9 @@ class Writer:
         closing = False
         while not closing:
             batch, closing = self._gather()
-            if batch:
-                _tell(self._commit(batch))
+            if together := [job for job in batch if not job.apart]:
+                _tell(self._commit(together))
+            _tell([(job, self._run_apart(job.run)) for job in batch if job.apart])
 
     def _gather(self) -> tuple[list[_Job], bool]:
         job = self._jobs.get()
@@ -132,16 +147,29 @@ class Writer:
             with self._engine.begin() as connection:
                 outcomes = self._run(connection, batch)
                 reach("before_commit")
+                begun = perf_counter()
+            tally.COMMIT_SECONDS.add(perf_counter() - begun)
+            tally.COMMIT_JOBS.add(len(batch))
             reach("after_commit")
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be told that it was kept
             if is_conflict(error) and not last:
                 raise _Conflict from None
+            if is_full(error) and self._make_room():
+                self._engine.dispose()
+                return self._try(batch, last=True)
             cause = describe(error)
             _log.error("commit_failed", cause=cause, jobs=len(batch))
             self.failed = True
             self._engine.dispose()  # a connection that failed once is not asked again
             return [(job, _Failure(StoreUnavailable(cause))) for job in batch]
         return outcomes
+
+    def _run_apart(self, run: Any) -> Any:
+        try:
+            return run(self._engine)
+        except Exception as error:  # noqa: BLE001 - the thread goes on whatever it was
+            self._engine.dispose()
+            return _Failure(StoreUnavailable(describe(error)))
 
     def _run(self, connection: Connection, batch: list[_Job]) -> list[_Outcome]:
         news = [(job, job.run) for job in batch if isinstance(job.run, NewLead)]

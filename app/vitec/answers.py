@@ -7,6 +7,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
+from app.forms.model import CallGroup
 from app.vitec import limits
 from app.vitec.bodies import read_json, read_refusal, scrub
 from app.vitec.xml import read_texts
@@ -136,6 +137,15 @@ class Unknown:
 
 
 Failure = NotSent | NotTaken | Refused | Unauthorized | Forbidden | Misdirected | Unknown
+_FAILURES: dict[type[Failure], str] = {
+    NotSent: "not_sent",
+    NotTaken: "not_taken",
+    Refused: "refused",
+    Unauthorized: "unauthorized",
+    Forbidden: "forbidden",
+    Misdirected: "misdirected",
+    Unknown: "unknown",
+}
 CreateOutcome = Created | Failure
 ContactOutcome = Found | Failure
 ReadOutcome = Readable | Failure
@@ -156,6 +166,15 @@ def classify_contact(answer: Answer, *, values: Iterable[str] = ()) -> ContactOu
 def classify_read(answer: Answer, *, values: Iterable[str] = ()) -> ReadOutcome:
     """The meaning of an answer to a reading call. Unknown is no news: it changes nothing to read again."""
     return Readable() if answer.succeeded else _classify_failure(answer, values)
+
+
+def name_outcome(answer: Answer, group: CallGroup) -> str:
+    """A word for what an answer means to a call of this group, of which there are eight."""
+    classify = {CallGroup.CREATE: classify_create, CallGroup.CONTACT: classify_contact}.get(
+        group, classify_read
+    )
+    outcome = classify(answer)
+    return "done" if isinstance(outcome, Created | Found | Readable) else _FAILURES[type(outcome)]
 
 
 def parse_retry_after(value: str | None, *, date: str | None) -> timedelta | None:

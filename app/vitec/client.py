@@ -7,9 +7,10 @@ from urllib.parse import quote
 
 import httpx
 
+from app import tally
 from app.forms.model import CallGroup, ContactType, Login
 from app.vitec import xml
-from app.vitec.answers import Answer
+from app.vitec.answers import Answer, name_outcome
 from app.vitec.contact import Body
 from app.vitec.exchange import (
     ANSWER_CAP,
@@ -106,18 +107,33 @@ class VitecClient:
         return await self._read(login, "Contacts/GetContactsWithPhonenumber", params=params)
 
     async def get_users(self, login: Login, customer_id: str) -> Answer:
-        """GET User/GetUser: the public users. Holds bank details: read with `parse_receiver_ids` alone."""
+        """GET User/GetUser: the public users. Holds bank details: read with `parse_listing` alone."""
         return await self._read(login, "User/GetUser", params={"CustomerId": customer_id}, cap=LISTING_CAP)
 
     async def get_user_groups(self, login: Login, customer_id: str) -> Answer:
-        """GET CRM/Usergroups. Read with `parse_receiver_ids`."""
+        """GET CRM/Usergroups. Read with `parse_listing`."""
         return await self._read(login, f"CRM/Usergroups/{_segment(customer_id)}", cap=LISTING_CAP)
 
     async def get_offices(self, login: Login, customer_id: str) -> Answer:
-        """GET Office/GetOffice. Read with `parse_receiver_ids`. A cheap probe of the reading calls."""
+        """GET Office/GetOffice. Read with `parse_listing`. A cheap probe of the reading calls."""
         return await self._read(
             login, "Office/GetOffice", params={"CustomerId": customer_id}, cap=LISTING_CAP
         )
+
+    async def probe_contact(self, login: Login, customer_id: str) -> Answer:
+        """POST Contacts/UpdatePerson with nobody in it: refused as incomplete once the login is let in.
+
+        Vitec asks for an e-mail address or a phone number (its page UpdatePerson), so that nobody is made.
+        """
+        body = encode({"customerId": customer_id})
+        return await self._ask(
+            login, Call(group=CallGroup.CONTACT, path="Contacts/UpdatePerson", content=body)
+        )
+
+    async def probe_create(self, login: Login, customer_id: str) -> Answer:
+        """POST CRM/Lead with nothing in it: refused as incomplete, for a contact, receiver and source are required."""
+        path = f"CRM/Lead/{_segment(customer_id)}"
+        return await self._ask(login, Call(group=CallGroup.CREATE, path=path, content=encode({})))
 
     async def _read(
         self, login: Login, path: str, *, params: dict[str, str] | None = None, cap: int = ANSWER_CAP
@@ -134,7 +150,11 @@ class VitecClient:
         except PasswordUnreadable as error:
             return Answer(sent=False, error=str(error))
         transport = self._reading if call.group is CallGroup.READ else self._writing
-        return await exchange(transport, request, guard=guard, cap=call.cap)
+        begun = time.perf_counter()
+        answer = await exchange(transport, request, guard=guard, cap=call.cap)
+        tally.VITEC_SECONDS.add(time.perf_counter() - begun, call.group)
+        tally.VITEC_CALLS.add(call.group, name_outcome(answer, call.group))
+        return answer
 
 
 def _segment(text: str) -> str:

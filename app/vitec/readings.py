@@ -5,7 +5,7 @@ Names are read in any case: Vitec's pages do not settle it. None always means "t
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from app.forms.model import ContactType
 from app.identity import read_reference
@@ -91,18 +91,50 @@ def parse_contact_ids(answer: Answer, kind: ContactType) -> tuple[str, ...] | No
     return tuple(dict.fromkeys(one for one in found if isinstance(one, str) and one))
 
 
-def parse_receiver_ids(answer: Answer) -> frozenset[str] | None:
-    """The users, user groups or offices that can be given a lead: those not archived.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """Somebody who can be given a lead, or could before they were archived."""
 
-    An office is known by its own id and by its customer's: which of the two is meant is not settled.
-    """
+    id: str
+    kind: Literal["user", "group", "office"]
+    name: str = ""
+    archived: bool = False
+    customer_id: str | None = None
+    """An office's; which of its two ids is meant by a receiver is not settled."""
+    primary_receiver_id: str | None = None
+    """An office's: who gets its leads and tips unless somebody else is named."""
+
+
+_KINDS: tuple[tuple[str, Literal["user", "group", "office"]], ...] = (
+    ("userId", "user"),
+    ("userGroupId", "group"),
+    ("officeId", "office"),
+)
+
+
+def parse_listing(answer: Answer) -> tuple[Listed, ...] | None:
+    """The users, user groups or offices of a listing, and nothing else of what it says about them."""
     rows = _read_rows(answer)
-    if rows is None:
-        return None
-    standing = [row for row in rows if read_member(row, "archived") is not True]
-    found = {read_member(row, name) for row in standing for name in ("userId", "userGroupId", "officeId")}
-    found |= {read_member(row, "customerId") for row in standing if read_member(row, "officeId")}
-    return frozenset(one for one in found if isinstance(one, str) and one)
+    return None if rows is None else tuple(listed for row in rows if (listed := _read_listed(row)))
+
+
+def _read_listed(row: Any) -> Listed | None:
+    for member, kind in _KINDS:
+        if (found := _text(row, member)) is not None:
+            return Listed(
+                id=found,
+                kind=kind,
+                name=_text(row, "userName" if kind == "user" else "name") or "",
+                archived=read_member(row, "archived") is True,
+                customer_id=_text(row, "customerId") if kind == "office" else None,
+                primary_receiver_id=_text(row, "primaryLeadReceiverId"),
+            )
+    return None
+
+
+def _text(row: Any, name: str) -> str | None:
+    value = read_member(row, name)
+    return value.strip() or None if isinstance(value, str) else None
 
 
 def _read_rows(answer: Answer) -> list[Any] | None:

@@ -35,6 +35,13 @@ def describe_components(forms: Forms) -> Schema:
     return {
         **{f"Lead.{name}": describe_lead(form) for name, form in sorted(forms.forms.items())},
         "Acceptance": _object(**acceptance),
+        "Submission": _object(
+            id=ID,
+            reference=_REFERENCE,
+            thanks={**TEXT, "description": "The path of the page of thanks"},
+            redirect={"type": ["string", "null"], "description": "Where the form sends its visitors"},
+            conversion={"type": "boolean", "description": "Whether an advertiser should count it"},
+        ),
         "LeadStatus": _object(**acceptance, deliveredAt={**_MOMENT, "type": ["string", "null"]}),
         "Form": _object(
             form=TEXT,

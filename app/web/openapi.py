@@ -156,14 +156,17 @@ def _submit_form() -> dict[str, Any]:
     return {
         "operationId": "submitForm",
         "summary": "Accept a lead from an HTML form",
+        "description": "Whoever names application/json in Accept, as the page's own script does, is answered in"
+        " JSON, and with problems instead of pages.",
         "requestBody": {
             "required": True,
             "description": "The fields of a lead by their dotted names; others are ignored.",
             "content": {"application/x-www-form-urlencoded": body, "multipart/form-data": body},
         },
         "responses": {
+            "200": {"description": "Kept, told as JSON", "content": _json(ref("Submission"))},
             "303": {"description": "Kept; to the thanks", "headers": {"Location": _header(TEXT)}},
-            **_pages(
+            **_pages_or_problems(
                 {
                     "400": "Unreadable",
                     "403": "The Origin is not listed for this form",
@@ -226,6 +229,12 @@ def _page(description: str) -> dict[str, Any]:
 
 def _pages(rows: dict[str, str]) -> dict[str, Any]:
     return {status: _page(text) | _retry_after(status) for status, text in (rows | _DEFECT).items()}
+
+
+def _pages_or_problems(rows: dict[str, str]) -> dict[str, Any]:
+    pages, problems = _pages(rows), _problems(rows)
+    both = {status: pages[status]["content"] | problems[status]["content"] for status in pages}
+    return {status: page | {"content": both[status]} for status, page in pages.items()}
 
 
 def _problems(rows: dict[str, str]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from app import tally
 from app.errors import FieldError, StoreUnavailable, SubmissionRefused
 from app.forms.model import FieldType, Form
 from app.i18n import choose_language, describe_suggestion, get_translations
@@ -22,11 +23,13 @@ from app.store.leads import load_lead
 from app.store.words import Acceptance
 from app.web.api import LEAD_ID
 from app.web.bodies import read_form
-from app.web.problems import RETRY_AFTER, Refused
+from app.web.preferences import asks_for_json
+from app.web.problems import RETRY_AFTER, Problem, Refused
 from app.web.reception import Reception, host_of
 from app.web.refusals import is_framed
 from app.web.routing import make_route
-from app.web.security import page_headers
+from app.web.script import describe_acceptance
+from app.web.security import NO_STORE, page_headers
 from app.web.theme import render_theme
 from app.web.tokens import PageToken
 
@@ -73,13 +76,17 @@ class Pages:
         sent = unfold(await read_form(request), self.reception.define(form))
         request.state.language = sent.typed.get("language")
         token = self.reception.signer.read(sent.token, form)
+        if asks_for_json(request.headers.get("accept", "")):
+            accepted = await self._accept(request, form, sent, token=token)
+            thanks = _locate_thanks(form, accepted)
+            return JSONResponse(describe_acceptance(accepted, form, thanks=thanks), headers=NO_STORE)
         try:
             accepted = await self._accept(request, form, sent, token=token)
         except SubmissionRefused as refused:
             return self._page_again(request, form, sent, token=token, status=422, errors=refused.errors)
         except StoreUnavailable:
             return self._page_again(request, form, sent, token=token, status=503)
-        return RedirectResponse(form.redirect_url or f"/f/{form.name}/thanks/{accepted.lead_id}", 303)
+        return RedirectResponse(form.redirect_url or _locate_thanks(form, accepted), 303)
 
     async def _accept(
         self, request: Request, form: Form, sent: Unfolded, *, token: PageToken | None
@@ -117,6 +124,7 @@ class Pages:
         errors: tuple[FieldError, ...] = (),
     ) -> Response:
         """The page once more, with everything that was typed; a token that is too old is renewed."""
+        tally.REFUSED.add(Problem(status=status).name)
         fresh = token is not None and token.is_fresh(self.reception.now())
         return self._page(
             request,
@@ -178,6 +186,10 @@ class Pages:
     async def show_theme(self, request: Request) -> Response:
         form = self.reception.require_form(request)
         return Response(render_theme(form), headers={"Cache-Control": _A_DAY}, media_type="text/css")
+
+
+def _locate_thanks(form: Form, accepted: Acceptance) -> str:
+    return f"/f/{form.name}/thanks/{accepted.lead_id}"
 
 
 def _find_context(form: Form, lead: Lead) -> dict[str, str]:

@@ -28,11 +28,20 @@ def read_wait(prefer: str) -> timedelta | None:
 
 def prefers_html(accept: str) -> bool:
     """Whether a page is liked better than JSON (RFC 9110 §12.5.1), as a browser that is shown the answer does."""
-    liked: dict[str, float] = {}
-    for part in accept[:_LONGEST_HEADER].lower().split(","):
-        if match := _RANGE.fullmatch(part):
-            liked[match[1]] = float(match[2] or 1)
+    liked = _read_accept(accept)
     any_type = liked.get("*/*", 0)
     html = liked.get("text/html", liked.get("text/*", any_type))
     json = liked.get("application/json", liked.get("application/*", any_type))
     return html > max(json, liked.get("application/problem+json", 0))
+
+
+def asks_for_json(accept: str) -> bool:
+    """Whether JSON is named, and liked better than a page: what answers with pages is not asked by `*/*`."""
+    liked = _read_accept(accept)
+    return liked.get("application/json", 0) > liked.get("text/html", 0)
+
+
+def _read_accept(accept: str) -> dict[str, float]:
+    """Each type that is named, with its weight."""
+    parts = map(_RANGE.fullmatch, accept[:_LONGEST_HEADER].lower().split(","))
+    return {match[1]: float(match[2] or 1) for match in parts if match}

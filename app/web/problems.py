@@ -49,6 +49,10 @@ class Problem:
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        return self.kind or _KINDS.get(self.status, "error")
+
 
 def explain(error: Exception) -> Problem | None:
     """What the sender is told of it; None for what is no refusal but a defect."""
@@ -76,7 +80,7 @@ class ProblemResponse(JSONResponse):
 
 def write_problem(problem: Problem, *, language: str) -> ProblemResponse:
     """RFC 9457, in the visitor's language. Its `type` is stable."""
-    kind = problem.kind or _KINDS.get(problem.status, "error")
+    kind = problem.name
     title, detail = describe_problem(problem.status, kind=kind, translations=get_translations(language))
     content: dict[str, object] = {
         "type": f"urn:leadgate:problem:{kind}",

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import resource
 from contextlib import suppress
 from enum import Enum, auto
@@ -33,6 +34,10 @@ _KINDS = {
     HTTPStatus.TOO_MANY_REQUESTS: "too-many-requests",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "headers-too-large",
 }
+
+
+# RFC 3986, 3.2.2 and 3.2.3, without what no name in use has: a comma, a semicolon, a quote, a login.
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 
 class _RefusedHead(Exception):
@@ -166,6 +171,7 @@ class PunctualProtocol(HttpToolsProtocol):
         self._received = self._payload = 0
 
     def _check_head(self) -> None:
+        self._check_host()
         too_large = self._received > MAX_HEAD and self._measure_head() > MAX_HEAD
         if too_large or len(self.headers) > MAX_HEADERS:
             self._status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
@@ -174,6 +180,13 @@ class PunctualProtocol(HttpToolsProtocol):
         else:
             return
         raise _RefusedHead
+
+    def _check_host(self) -> None:
+        """RFC 9112, 3.2. Of two hosts a proxy in front may have read the other one."""
+        hosts = [value for name, value in self.headers if name == b"host"]
+        missing = not hosts and self.parser.get_http_version() != "1.0"
+        if missing or len(hosts) > 1 or not all(map(_HOST.fullmatch, hosts)):
+            raise _RefusedHead
 
     def _measure_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.web.preferences import prefers_html
+from app import tally
+from app.web.preferences import asks_for_json, prefers_html
 from app.web.problems import Problem, explain, write_problem
 from app.web.reception import Reception
 from app.web.security import NO_STORE, page_headers
@@ -26,13 +27,16 @@ class Refusals:
         return self._tell(request, Problem(status=500))
 
     def _tell(self, request: Request, problem: Problem) -> Response:
+        if request.method == "POST":
+            tally.REFUSED.add(problem.name)
         path, headers = request.scope["path"], {**NO_STORE}
+        accept = request.headers.get("accept", "")
         if path.startswith(("/f/", "/admin")):
-            as_page = True
+            as_page = not asks_for_json(accept)
         elif path.startswith("/api/"):
             as_page = False
         else:
-            as_page = prefers_html(request.headers.get("accept", ""))
+            as_page = prefers_html(accept)
             headers["Vary"] = "Accept"
         tell = self._show_page if as_page else self._write
         response = tell(request, problem)

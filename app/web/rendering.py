@@ -13,6 +13,7 @@ from app.forms.model import FieldType, Form, Mode, Theme
 from app.i18n import describe_problem, get_translations, name_language
 from app.resources import STATIC, TEMPLATES
 from app.web.controls import Entry, arrange, arrange_consents
+from app.web.script import write_words
 from app.web.theme import has_theme, render_theme
 
 _NOTHING: Mapping[str, str] = {}
@@ -68,6 +69,7 @@ class Renderer:
             notice=notice,
             policy_url=policy_url,
             linked=any(address for _, address, _ in notice),
+            words=write_words(language, either=any(row.either for row in rows)),
             problem=problem_status
             and describe_problem(problem_status, translations=get_translations(language)),
         )

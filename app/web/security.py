@@ -15,11 +15,15 @@ _log = get_logger("web")
 
 NO_STORE = {"Cache-Control": "no-store"}
 
+_HSTS = {"Strict-Transport-Security": "max-age=31536000"}
+"""A year, of this name alone: what else an operator serves beside it is not known here."""
+
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin-when-cross-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     # An answer that says nothing else runs nothing and is framed by nobody.
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
@@ -32,9 +36,13 @@ class Boundary:
     what a visitor typed.
     """
 
-    def __init__(self, app: ASGIApp, answer_defect: Callable[[Request], Awaitable[Response]]) -> None:
+    def __init__(
+        self, app: ASGIApp, answer_defect: Callable[[Request], Awaitable[Response]], *, secure: bool = False
+    ) -> None:
+        """`secure`: visitors come over https, even where a proxy's word for it is missing."""
         self._app = app
         self._answer_defect = answer_defect
+        self._secure = secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,7 +55,8 @@ class Boundary:
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
-                for name, value in _ALWAYS.items():
+                secure = self._secure or scope.get("scheme") == "https"
+                for name, value in (_ALWAYS | _HSTS if secure else _ALWAYS).items():
                     headers.setdefault(name, value)
             await send(message)
 

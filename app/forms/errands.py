@@ -1,0 +1,50 @@
+"""Every place in Vitec that the forms may send a lead to, and which tables of the forms file name it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.forms.model import Form, Forms
+from app.lead import Destination
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """One table's way to Vitec."""
+
+    source: str
+    """The file that names it."""
+    key: str
+    """The table whose keys decide it, such as `forms.kontakt` or `receivers.solna`."""
+    form: str
+    destination: Destination
+    has_fallback: bool
+    """Whether the form names somebody else for a lead whose receiver Vitec refuses."""
+
+
+def list_errands(forms: Forms) -> list[Errand]:
+    """In the order of the forms. A receiver that no form names counts for every form of its file: a page may ask
+    for it."""
+    return [errand for form in forms.forms.values() for errand in _list_form(form, forms)]
+
+
+def _list_form(form: Form, forms: Forms) -> Iterator[Errand]:
+    for name in (None, *_reach(form, forms)):
+        receiver = forms.receivers.get(name) if name else None
+        yield Errand(
+            source=receiver.source if receiver else form.source,
+            key=f"receivers.{name}" if name else f"forms.{form.name}",
+            form=form.name,
+            destination=forms.destination(form, name),
+            has_fallback=form.fallback_receiver is not None,
+        )
+
+
+def _reach(form: Form, forms: Forms) -> list[str]:
+    named = {name for each in forms.forms.values() for name in _name_receivers(each)}
+    loose = [name for name, one in forms.receivers.items() if name not in named and one.source == form.source]
+    return list(dict.fromkeys([*_name_receivers(form), *loose]))
+
+
+def _name_receivers(form: Form) -> list[str]:
+    told = (form.receiver, *(route.receiver for route in form.routes), form.fallback_receiver)
+    return [name for name in told if name]

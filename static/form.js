@@ -1,0 +1,309 @@
+// The form's page, better with a script: errors beside their fields, one submission, a lost network waited out.
+// Without it the page is posted and answered as it stands. The rules are the server's: only blanks stop here.
+(() => {
+  "use strict";
+  const form = document.querySelector("form[data-words]");
+  if (!form || !window.fetch || !window.CSS) return;
+
+  const words = JSON.parse(form.getAttribute("data-words"));
+  const action = form.getAttribute("action");
+  const status = form.querySelector("[role=status]");
+  const button = form.querySelector("[type=submit]");
+  const plainTitle = document.title.replace(words.error + " ", "");
+  const storageKey = "leadgate:" + action;
+  const KEEP_FOR = 30 * 60e3, PATIENCE = 30e3, SLOW = 8e3; // milliseconds
+
+  let busy = false;
+  let lost; // once an answer failed to come: {at, pairs, tries}
+  let timer, expiry;
+
+  const tell = (name, detail, cancelable = false) =>
+    form.dispatchEvent(new CustomEvent("leadgate:" + name, { bubbles: true, cancelable, detail }));
+
+  const make = (tag, attributes, ...children) => {
+    const element = document.createElement(tag);
+    for (const name in attributes) element.setAttribute(name, attributes[name]);
+    element.append(...children);
+    return element;
+  };
+
+  function say(text, strong) {
+    status.textContent = text;
+    status.classList.toggle("strong", !!strong);
+  }
+
+  // --- what is wrong, and where ---
+
+  const controls = () => [...form.querySelectorAll("input:not([type=hidden]), select, textarea")];
+  const find = (name) => controls().find((control) => control.name === name);
+  const isBlank = (control) =>
+    /checkbox|radio/.test(control.type) ? control.validity.valueMissing : !control.value.trim();
+
+  function findFault(control) {
+    if (control.required && isBlank(control)) {
+      const label = control.closest("fieldset")?.querySelector("legend") || control.labels[0];
+      return { name: control.name, text: words.required.replace("{label}", label.textContent.trim()), sure: true };
+    }
+    // A browser's idea of an address is not quite the server's, whose word it is.
+    return control.validity.typeMismatch && { name: control.name, text: words.email };
+  }
+
+  function findFaults() {
+    const faults = new Map();
+    for (const control of controls()) {
+      const fault = findFault(control);
+      if (fault && !faults.has(fault.name)) faults.set(fault.name, fault);
+      if (words.either && control.name === "email" && isBlank(control) && isBlank(find("phone")))
+        faults.set("email", { name: "email", text: words.either, sure: true });
+    }
+    return [...faults.values()];
+  }
+
+  function unmark(field) {
+    field.querySelector(".error")?.remove();
+    field.classList.remove("wrong");
+    for (const holder of field.querySelectorAll("[aria-invalid]")) {
+      holder.removeAttribute("aria-invalid");
+      describe(holder, (ids) => ids.filter((id) => !id.endsWith("-error")));
+    }
+  }
+
+  function describe(holder, change) {
+    const ids = change((holder.getAttribute("aria-describedby") || "").split(" ").filter(Boolean));
+    if (ids.length) holder.setAttribute("aria-describedby", ids.join(" "));
+    else holder.removeAttribute("aria-describedby");
+  }
+
+  function mark({ name, text }) {
+    const control = find(name);
+    const field = control?.closest(".field");
+    if (!field) return;
+    const told = field.querySelector(".error");
+    if (told) return void told.append(" " + text);
+    const id = `f-${name}-error`;
+    const holder = field.querySelector("fieldset") || control;
+    const error = make("p", { class: "error", id }, text);
+    if (control.type === "checkbox") field.append(error);
+    else (field.querySelector(".choices, .chooser") || control).before(error);
+    field.classList.add("wrong");
+    holder.setAttribute("aria-invalid", "true");
+    describe(holder, (ids) => [id, ...ids]);
+  }
+
+  function clear() {
+    document.querySelector(".summary")?.remove();
+    form.querySelectorAll(".wrong").forEach(unmark);
+    document.title = plainTitle;
+  }
+
+  function summarise(heading, text, faults = []) {
+    const section = make("section", { class: "summary", "aria-labelledby": "summary", tabindex: "-1" });
+    section.append(make("h2", { id: "summary" }, heading), make("p", {}, text));
+    if (faults.length) {
+      section.append(make("ul", {}, ...faults.map(({ name, text }) =>
+        make("li", {}, find(name) ? make("a", { href: "#f-" + name }, text) : text))));
+    }
+    form.before(section);
+    document.title = `${words.error} ${plainTitle}`;
+    section.focus();
+  }
+
+  function showFaults(faults) {
+    clear();
+    faults.forEach(mark);
+    const count = faults.length;
+    summarise(count === 1 ? words.one : words.many.replace("%(count)s", count), words.kept, faults);
+    tell("invalid", { count });
+  }
+
+  // --- sending, once ---
+
+  function setBusy(now) {
+    busy = now;
+    button.setAttribute("aria-disabled", now);
+  }
+
+  async function send(pairs, solution) {
+    clearTimeout(timer);
+    setBusy(true);
+    say(words.sending);
+    const slow = setTimeout(() => say(words.slow), SLOW);
+    let answer, body;
+    try {
+      answer = await fetch(action, {
+        method: "POST",
+        headers: { Accept: "application/json" },
+        body: new URLSearchParams(solution ? [...pairs, ["altcha", solution]] : pairs),
+        signal: AbortSignal.timeout?.(PATIENCE),
+      });
+      body = await answer.json();
+    } catch {
+      // Nobody's answer, or half of one: whether the lead has come is not known, and its key makes asking again safe.
+      if (!answer || answer.status < 400 || answer.status >= 500) return waitForNetwork(pairs);
+    } finally {
+      clearTimeout(slow);
+    }
+    if (answer.ok) return finish(body);
+    if (body?.challenge && !solution) {
+      const found = await solve(body).catch(() => "");
+      if (found) return send(pairs, found);
+    }
+    stop(body || {});
+  }
+
+  async function solve(problem) {
+    if (!window.leadgateChallenge) {
+      await new Promise((resolve, reject) => {
+        const script = make("script", { src: "/static/challenge.js" });
+        script.onload = resolve;
+        script.onerror = reject;
+        document.head.append(script);
+      });
+    }
+    return window.leadgateChallenge(problem);
+  }
+
+  function finish({ id, reference, thanks, redirect, conversion }) {
+    forget();
+    say(words.sent);
+    if (!tell("accepted", { id, reference, redirect, conversion }, true)) return;
+    try {
+      if (redirect) window.top.location.href = redirect;
+      else location.href = thanks;
+    } catch {
+      location.href = thanks; // the frame may not leave by itself
+    }
+  }
+
+  function stop({ title = words.failed[0], detail = words.failed[1], type = "", errors }) {
+    forget();
+    setBusy(false);
+    say("");
+    if (errors?.length) return showFaults(errors.map(readError));
+    clear();
+    summarise(title, detail);
+    tell("failed", { code: type.split(":").pop() || "error" });
+  }
+
+  function readError({ pointer, detail }) {
+    const parts = pointer.slice(2).split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+    return { name: parts.map(decodeURIComponent).join("."), text: detail };
+  }
+
+  // --- while the network is away ---
+
+  function waitForNetwork(pairs) {
+    const known = !!lost;
+    lost = { at: lost?.at || Date.now(), tries: (lost?.tries || 0) + 1, pairs };
+    expiry ||= setTimeout(giveUp, Math.max(0, lost.at + KEEP_FOR - Date.now()));
+    keep(pairs, true);
+    setBusy(false);
+    say(words.lost, true);
+    timer = setTimeout(resend, Math.min(60, 5 * 2 ** (lost.tries - 1)) * 1e3);
+    if (!known) tell("failed", { code: "network" });
+  }
+
+  function resend() {
+    if (lost?.pairs && !busy) send(lost.pairs);
+  }
+
+  function hold() {
+    clearTimeout(timer);
+    lost.pairs = null;
+    say(words.held, true);
+  }
+
+  function giveUp() {
+    const waiting = !busy && lost;
+    if (waiting) hold();
+    forget();
+  }
+
+  function keep(pairs, send) {
+    if (form.getAttribute("data-keep") === "no") return;
+    try {
+      sessionStorage.setItem(storageKey, JSON.stringify({ at: lost.at, send, pairs }));
+    } catch {
+      // A browser that keeps nothing: the page still has it all.
+    }
+  }
+
+  function forget() {
+    clearTimeout(timer);
+    clearTimeout(expiry);
+    lost = expiry = undefined;
+    try {
+      sessionStorage.removeItem(storageKey);
+    } catch {
+      // as above
+    }
+  }
+
+  function restore() {
+    let kept;
+    try {
+      kept = JSON.parse(sessionStorage.getItem(storageKey));
+    } catch {
+      return;
+    }
+    if (!kept) return;
+    if (Date.now() - kept.at > KEEP_FOR) return forget();
+    for (const control of form.querySelectorAll("[name]")) {
+      const values = kept.pairs.filter(([name]) => name === control.name).map(([, value]) => value);
+      if (control.type === "checkbox" || control.type === "radio") control.checked = values.includes(control.value);
+      else if (values.length) control.value = values.pop();
+    }
+    lost = { at: kept.at, tries: 0, pairs: kept.send ? kept.pairs : null };
+    expiry = setTimeout(giveUp, kept.at + KEEP_FOR - Date.now());
+    if (kept.send) resend();
+    else say(words.held, true);
+  }
+
+  // --- what the visitor does ---
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (busy) return;
+    const faults = findFaults();
+    if (faults.some((fault) => fault.sure)) return showFaults(faults);
+    clear();
+    if (lost) lost.tries = 0;
+    tell("submit");
+    send([...new FormData(form)]);
+  });
+
+  form.addEventListener("input", () => tell("started"), { once: true });
+  form.addEventListener("input", () => {
+    if (!lost || busy) return;
+    if (lost.pairs) hold();
+    keep([...new FormData(form)], false);
+  });
+
+  form.addEventListener("change", ({ target }) => {
+    const field = target.closest(".field");
+    if (!field) return;
+    unmark(field);
+    const fault = findFault(target);
+    if (fault) mark(fault);
+    if (words.either && target.name === "phone" && !isBlank(target) && isBlank(find("email")))
+      unmark(find("email").closest(".field"));
+  });
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.(".summary a");
+    const target = link && document.getElementById(decodeURIComponent(link.hash.slice(1)));
+    if (!target) return;
+    event.preventDefault(); // an address of its own would be one more step back
+    target.focus();
+  });
+
+  window.addEventListener("online", resend);
+  const begin = () => {
+    setBusy(false);
+    say("");
+  };
+  form.addEventListener("reset", begin);
+  window.addEventListener("pageshow", (event) => event.persisted && begin());
+
+  restore();
+})();
