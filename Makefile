@@ -60,7 +60,7 @@ messages: $(VENV)/.dev
 # Versions and hashes only; no registry's address belongs in a lock file.
 lock: $(VENV)/.dev
 	$(COMPILE) pyproject.toml -o requirements/run.lock
-	$(COMPILE) --group build -o requirements/build.lock
+	$(COMPILE) -c requirements/run.lock --group build -o requirements/build.lock
 	$(COMPILE) -c requirements/run.lock pyproject.toml --group dev -o requirements/dev.lock
 
 clean:

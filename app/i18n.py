@@ -104,6 +104,7 @@ def _error_sentences(gettext: Callable[[str], str], *, limited: bool) -> dict[st
             "The privacy notice should be given by its version and the time at which it was shown."
         ),
         "invalid_consent": gettext("Please answer yes or no to “{label}”."),
+        "proof_required": gettext("Please let your browser do a little work first. It keeps robots out."),
     }
 
 
@@ -150,6 +151,21 @@ def _developer_sentences(gettext: Callable[[str], str]) -> dict[str, tuple[str, 
         "invalid-idempotency-key": (
             gettext("The Idempotency-Key cannot be used"),
             gettext("It has 1 to 255 printable ASCII characters."),
+        ),
+        "key-required": (
+            gettext("An API key is needed"),
+            gettext("Send the header Authorization: Bearer with a key that the forms file knows."),
+        ),
+        "key-not-allowed": (
+            gettext("The API key is not for this form"),
+            gettext("The key's forms are listed in the forms file."),
+        ),
+        "proof-required": (
+            gettext("Some work is asked for first"),
+            gettext(
+                "Solve the member “challenge” (ALTCHA, version 2) and send the same again with the solution in"
+                " the field “altcha”."
+            ),
         ),
         "idempotency-key-reused": (
             gettext("The Idempotency-Key was used before, with other content"),

@@ -13,6 +13,10 @@ from app.forms.live import LiveForms
 from app.forms.model import Password
 from app.intake.accept import Acceptor
 from app.intake.digests import Digests
+from app.intake.gatekeeper import Gatekeeper
+from app.intake.limits import Limiter
+from app.intake.proof import Challenger
+from app.rates import OFF
 from app.resources import STATIC
 from app.store.store import Store
 from app.users import LiveUsers
@@ -38,6 +42,7 @@ def create_app(
     secret: bytes,
     users: LiveUsers | None = None,
     public_url: str | None = None,
+    rate_limit: str = OFF,
     metrics_token: Password | None = None,
 ) -> FastAPI:
     """The gateway as visitors, developers and operators meet it. The store must be open before the first request.
@@ -45,10 +50,12 @@ def create_app(
     Without users there are no operators' pages.
     """
     digests, users = Digests(secret), users or LiveUsers()
+    acceptor = Acceptor(store, digests)
     reception = Reception(
         forms=forms,
         store=store,
-        acceptor=Acceptor(store, digests),
+        acceptor=acceptor,
+        gatekeeper=Gatekeeper(store, acceptor, limiter=Limiter(rate_limit), challenger=Challenger(secret)),
         signer=TokenSigner(secret),
         public_url=public_url,
         now=store.now,
@@ -84,12 +91,18 @@ def create_app(
 def create_watch_app(*, forms: LiveForms, store: Store, metrics_token: Password | None = None) -> Starlette:
     """What whoever watches a delivering process may ask it."""
     routes = list_watch_routes(forms=forms, store=store, metrics_token=metrics_token)
-    return Starlette(routes=routes, exception_handlers={StoreUnavailable: _answer_unavailable})
+    app = Starlette(routes=routes, exception_handlers={StoreUnavailable: _answer_unavailable})
+    app.add_middleware(Boundary, answer_defect=_answer_defect)
+    return app
 
 
 def list_watch_routes(*, forms: LiveForms, store: Store, metrics_token: Password | None) -> list[Route]:
     metrics = Metrics(store=store, forms=forms, now=store.now, token=metrics_token)
     return [*Health(store).routes(), *metrics.routes()]
+
+
+async def _answer_defect(_request: Request) -> Response:
+    return PlainTextResponse("defect\n", 500)
 
 
 async def _answer_unavailable(_request: Request, _error: Exception) -> Response:

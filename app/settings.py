@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from app.errors import ConfigurationError, Mistake
 from app.passwords import check_hash
+from app.rates import check_rate
 from app.secret_file import find_exposure
 
 PREFIX = "LEADGATE_"
@@ -157,6 +158,7 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = None
     encryption_keys: Annotated[tuple[FernetKey, ...], BeforeValidator(_split)] = ()
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = ()
+    rate_limit: Annotated[str, AfterValidator(check_rate)] = "120/minute, 1000/hour"
     log_format: Literal["json", "console"] | None = None
     files: Mapping[str, Path] = Field(default_factory=dict)
     """The files that NAME_FILE named, by name of the setting: a password is read from its file at each use."""
@@ -323,7 +325,6 @@ _IDLE = (
     "ALERT_EMAIL",
     "ALERT_WEBHOOK",
     "HEARTBEAT_URL",
-    "RATE_LIMIT",
 )
 
 

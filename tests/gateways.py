@@ -133,10 +133,12 @@ class Gateway:
         self.store.writer.close()
 
 
-def build(folder: Path, text: str = FORMS, **options: Any) -> tuple[FastAPI, Store, LiveForms]:
+def build(
+    folder: Path, text: str = FORMS, *, place: Path | str | None = None, **options: Any
+) -> tuple[FastAPI, Store, LiveForms]:
     path = folder / "forms.toml"
     path.write_text(text, encoding="utf-8")
-    store = Store(folder / "leads.db", reserve=0)
+    store = Store(place or folder / "leads.db", reserve=0)
     forms = LiveForms(read_forms(path, default_login=LOGIN, environ={}))
     return create_app(forms=forms, store=store, secret=SECRET, **options), store, forms
 
@@ -154,9 +156,11 @@ async def open_gateway(folder: Path, text: str = FORMS, **options: Any) -> Async
 
 
 @contextmanager
-def serve_gateway(folder: Path, text: str = FORMS) -> Iterator[tuple[str, int]]:
+def serve_gateway(
+    folder: Path, text: str = FORMS, *, place: Path | str | None = None
+) -> Iterator[tuple[str, int]]:
     """On a real socket, as `leadgate serve` does it."""
-    app, store, _ = build(folder, text)
+    app, store, _ = build(folder, text, place=place)
     store.open()
     listener, server = bind("127.0.0.1", 0), make_server(app)
     listener.listen()  # who connects before the thread has come so far waits

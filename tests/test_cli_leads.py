@@ -129,9 +129,11 @@ def test_the_list_is_all_leads_with_their_states_the_newest_first(shell: Shell) 
     assert set(rows[0]) == {"id", "reference", "status", "form", "receivedAt"}
     assert rows[0]["receivedAt"] == "2026-11-24T09:30:00.000Z"
     lines = shell("leads", "list").out.splitlines()
-    assert [line.split() for line in lines] == [
+    assert [line.split(maxsplit=5)[:5] for line in lines] == [
         [row["reference"], row["status"], row["receivedAt"], row["form"], row["id"]] for row in rows
     ]
+    waiting = {line.split()[1] for line in lines if line.endswith("the reason")}
+    assert waiting == {"held", "quarantined", "discarded"}
 
 
 def test_the_list_is_filtered(shell: Shell) -> None:

@@ -29,6 +29,7 @@ GOOD = {
     "LEADGATE_USERS": "/etc/leadgate/users.toml",
     "LEADGATE_METRICS_TOKEN": "scrape",
     "LEADGATE_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8",
+    "LEADGATE_RATE_LIMIT": "60/minute,500/hour",
     "LEADGATE_LOG_FORMAT": "console",
     "LEADGATE_ENCRYPTION_KEYS": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
 }
@@ -138,6 +139,7 @@ def test_all_mistakes_are_told_at_once_and_no_value(tmp_path: Path, nowhere: Pat
             "LEADGATE_PUBLIC_URL": "forms.example.se",
             "LEADGATE_SECRET_KEY_FILE": str(empty),
             "LEADGATE_TRUSTED_PROXIES": "proxy",
+            "LEADGATE_RATE_LIMIT": "60 a minute",
             "LEADGATE_LOG_FORMAT": "xml",
         },
         nowhere,
@@ -158,6 +160,7 @@ def test_all_mistakes_are_told_at_once_and_no_value(tmp_path: Path, nowhere: Pat
         "LEADGATE_PUBLIC_URL",
         "LEADGATE_SECRET_KEY_FILE",
         "LEADGATE_TRUSTED_PROXIES",
+        "LEADGATE_RATE_LIMIT",
         "LEADGATE_LOG_FORMAT",
     }
     assert SECRET not in "\n".join(told)
@@ -254,7 +257,7 @@ def test_a_name_with_a_slip_of_the_pen_is_a_warning(nowhere: Path) -> None:
 
 
 def test_names_that_nothing_acts_on_yet_are_told(nowhere: Path) -> None:
-    later = "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL RATE_LIMIT"
+    later = "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL"
     environment = read({f"LEADGATE_{name}": "x" for name in later.split()}, nowhere)
     assert environment.mistakes == []
     assert [str(one) for one in environment.warnings] == [

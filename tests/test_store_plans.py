@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from app.store.invariants import Bounds, audit
 from app.store.leads import find_oldest_undelivered
 from app.store.migrate import upgrade
 from app.store.outbox import clear_leases
+from app.store.quarantine import list_unnamed, mark_named
 from app.store.schema import gates, leads, outbox
 from app.store.sqlite import open_writer
 from app.store.standing import load_standing
+from app.store.words import Proof
 from tests.stores import LEASE, NOW, claim, new_lead
 
 pytest_plugins = ["tests.store_fixtures"]
@@ -149,6 +152,15 @@ def test_accepting_looks_up_keys_and_people_by_index(full: Engine) -> None:
     assert any("idempotency_keys USING PRIMARY KEY (form=? AND key=?)" in step for step in plan)
     assert any("ix_leads_email_key" in step for step in plan)
     assert any("ix_leads_phone_key" in step for step in plan)
+
+
+def test_what_no_digest_has_named_and_what_proofs_are_spent_is_found_by_index(full: Engine) -> None:
+    plan = explain(full, list_unnamed) + explain(full, partial(mark_named, lead_ids=["a", "b"], now=NOW))
+    assert any("ix_outbox_unnamed" in step for step in plan)
+    assert not any(step.startswith(("SCAN leads", "SCAN outbox")) and "unnamed" not in step for step in plan)
+    news = [new_lead(proof=Proof(f"{number:032}", NOW)) for number in range(3)]
+    plan = explain(full, lambda connection: accept_all(connection, news, IdentitySource()))
+    assert "SEARCH spent_proofs USING PRIMARY KEY (nonce=?)" in plan
 
 
 def test_leases_are_cleared_without_a_walk_through_what_was_delivered(full: Engine) -> None:

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import logging
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -59,10 +60,13 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(respond: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[Server]:
+async def serving(
+    respond: Callable[[asyncio.StreamWriter], Awaitable[None]], *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Server]:
     server = Server(respond)
-    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0)
-    server.base_url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0, ssl=tls)
+    port = listener.sockets[0].getsockname()[1]
+    server.base_url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
     try:
         yield server
     finally:

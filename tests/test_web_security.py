@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from starlette.routing import Match, Mount, Route
 
 from app.errors import ConfigurationError, Mistake
 from app.log import configure_logging
+from app.main import create_watch_app
 from app.web.routing import make_route
 from tests.gateways import (
     ANNA,
@@ -95,6 +97,8 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
     ("GET", "/readyz", 200, CLOSED | NO_STORE),
     ("GET", "/readyz", 503, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("DELETE", "/readyz", 405, CLOSED | NO_STORE | {"vary": "Accept"}),
+    ("GET", "/metrics", 200, CLOSED | NO_STORE),
+    ("GET", "/metrics", 403, CLOSED | NO_STORE),
     ("GET", "/openapi.json", 200, CLOSED),
     (
         "GET",
@@ -152,6 +156,10 @@ def log() -> Iterator[StringIO]:
 NEW = ANNA | {"message": "Ny"}
 
 
+NEAR = {"headers": {"Host": "127.0.0.1:8000"}}
+"""As this machine asks."""
+
+
 def send_for(status: int, path: str) -> dict[str, Any]:
     """What a POST sends to be answered so."""
     page = path.startswith("/f/")
@@ -183,7 +191,11 @@ async def test_every_answer_has_its_headers_and_no_other(
         answer = await gateway.client.request(
             method,
             path.replace("KEPT", kept.json()["id"]),
-            **send_for(status, path) if method == "POST" else {},
+            **send_for(status, path)
+            if method == "POST"
+            else NEAR
+            if (path, status) == ("/metrics", 200)
+            else {},
         )
         left_out = _OF_CONTENT | (_OF_PREFLIGHT if method == "OPTIONS" else set())
         assert answer.status_code == status
@@ -191,8 +203,8 @@ async def test_every_answer_has_its_headers_and_no_other(
 
 
 VISITORS, DEVELOPERS, WATCHERS = "visitors", "developers", "whoever watches the process"
-EMBEDDERS = "pages that embed a form"
 STRANGERS, OPERATORS = "whoever wants to sign in", "operators who have signed in"
+EMBEDDERS = "pages that embed a form"
 ROUTES = {
     ("/openapi.json", "GET"): DEVELOPERS,
     ("/api/v1/forms/{form}/leads", "POST"): DEVELOPERS,
@@ -221,8 +233,17 @@ ROUTES = {
     ("/admin/audit", "GET"): OPERATORS,
     ("/healthz", "GET"): WATCHERS,
     ("/readyz", "GET"): WATCHERS,
+    ("/metrics", "GET"): WATCHERS,
 }
 """Every way in, and for whom it is. A new route fails this test until somebody has thought about that."""
+
+
+PUBLIC = {VISITORS, EMBEDDERS, DEVELOPERS, WATCHERS}
+"""Who needs no account. The others' routes are not there until one is configured."""
+
+
+def list_public() -> list[tuple[str, str]]:
+    return [route for route, audience in ROUTES.items() if audience in PUBLIC]
 
 
 def list_routes(app: Any) -> Iterator[tuple[str, str]]:
@@ -239,7 +260,7 @@ def test_every_route_is_known_with_its_audience(tmp_path: Path) -> None:
     found = list(list_routes(app))
     assert len(found) == len(set(found))
     assert set(found) == set(ROUTES)
-    assert set(ROUTES.values()) <= {VISITORS, EMBEDDERS, DEVELOPERS, STRANGERS, OPERATORS, WATCHERS}
+    assert set(ROUTES.values()) <= PUBLIC | {STRANGERS, OPERATORS}
 
 
 def find_route(app: Any, method: str, path: str) -> str | None:
@@ -269,8 +290,7 @@ def test_every_route_has_a_snapshot_of_a_success_and_of_a_refusal(tmp_path: Path
     app, _, _ = build(tmp_path)
     found = find_snapshots(app)
     by_path: dict[str, set[int]] = {}
-    public = [place for place, audience in ROUTES.items() if audience not in {STRANGERS, OPERATORS}]
-    for path, method in public:  # the others' are in test_admin_entrance.py
+    for path, method in list_public():
         assert min(found.get((path, method), {999})) < 400, (path, method)
         by_path.setdefault(path, set()).update(found[path, method])
     # These can only be refused for their method, as any other is.
@@ -291,7 +311,7 @@ OVERRIDES = {"X-HTTP-Method-Override": "GET", "X-HTTP-Method": "POST", "X-Method
 async def test_a_method_that_a_route_does_not_know_is_refused_with_those_it_does(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         known: dict[str, set[str]] = {}
-        for path, method in ROUTES:
+        for path, method in list_public():
             known.setdefault(path, set()).update({method, "HEAD"} if method == "GET" else {method})
         for pattern, methods in known.items():
             path = pattern.replace("{form}", "kontakt").replace("{id}", NOBODY)
@@ -340,12 +360,33 @@ async def test_no_answer_is_made_of_the_name_it_was_asked_by(tmp_path: Path, pub
                     path.replace("KEPT", kept),
                     **merge_headers(send_for(status, path) if method == "POST" else {}, names),
                 )
-                assert answer.status_code in {status, 404}
+                assert answer.status_code in {status, 403, 404}
                 assert "evil.example" not in answer.text + str(answer.headers)
 
 
 def merge_headers(options: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
     return options | {"headers": options.get("headers", {}) | headers}
+
+
+@pytest.mark.anyio
+async def test_what_watches_a_delivering_process_is_held_to_the_same(tmp_path: Path, log: StringIO) -> None:
+    _, store, forms = build(tmp_path)
+    store.open()
+    app = create_watch_app(forms=forms, store=store)
+    watched = {(path, method) for (path, method), whose in ROUTES.items() if whose is WATCHERS}
+    assert set(list_routes(app)) == watched
+    app.router.routes.append(make_route("/defect", GET=fail))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
+        answers = [
+            await client.get(path) for path in ("/healthz", "/readyz", "/metrics", "/defect", "/okand")
+        ]
+        store.close()
+        answers.append(await client.get("/readyz"))
+    assert [answer.status_code for answer in answers] == [200, 200, 403, 500, 404, 503]
+    for answer in answers:
+        assert (ALWAYS | CLOSED).items() <= dict(answer.headers).items()
+    assert "anna" not in log.getvalue() + answers[3].text
 
 
 @pytest.mark.anyio

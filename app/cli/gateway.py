@@ -55,6 +55,7 @@ class Gateway:
             secret=self.secret,
             users=self.users,
             public_url=self.settings.public_url,
+            rate_limit=self.settings.rate_limit,
             metrics_token=_find_token(self.settings),
         )
 

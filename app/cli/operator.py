@@ -37,7 +37,7 @@ def list_leads(
     """Leads, the newest first."""
     rows = reports.list_leads(read_settings(), states=state or [], form=form, limit=limit)
     if as_json:
-        _print_json(rows)
+        _print_json([{name: row[name] for name in row if name != "reason"} for row in rows])
     else:
         reports.print_list(rows)
 

@@ -40,7 +40,8 @@ def list_leads(
     settings: Settings, *, states: Sequence[LeadState], form: str | None, limit: int | None
 ) -> list[Row]:
     job = partial(list_statuses, states=states, form=form, limit=limit)
-    return [_describe(status) for status in read_beside(require_store(settings), job)]
+    found = read_beside(require_store(settings), job)
+    return [_describe(status) | {"reason": status.reason} for status in found]
 
 
 def _describe(status: LeadStatus) -> Row:
@@ -62,15 +63,24 @@ def _read_story(connection: Connection, *, name: str) -> Row:
     lead_id = find_lead_id(connection, name)
     status = find_status(connection, lead_id)
     assert status is not None
+    history = load_history(connection, lead_id)
     story = {
         **_describe(status),
         "reason": status.reason,
         "deliveredAt": status.delivered_at,
         "lead": _find_content(connection, lead_id),
-        "history": load_history(connection, lead_id),
+        "spam": _find_suspicion(history),
+        "history": history,
     }
     readable: Row = json.loads(json.dumps(story, default=_write_value))
     return readable
+
+
+def _find_suspicion(history: Sequence[Row]) -> Row | None:
+    """What spoke against the lead when it came, whether it was let in or not."""
+    kinds = {"quarantined", "suspected"}
+    found = next((entry for entry in history if entry["kind"] in kinds), None)
+    return {"score": found["score"], "reasons": found["reasons"]} if found else None
 
 
 def _find_content(connection: Connection, lead_id: str) -> Row:
@@ -151,7 +161,8 @@ def find_revision(settings: Settings) -> str | None:
 
 def print_list(rows: Sequence[Row]) -> None:
     for row in rows:
-        print(f"{row['reference']}  {row['status']:<11}  {row['receivedAt']}  {row['form']:<16}  {row['id']}")
+        line = f"{row['reference']}  {row['status']:<11}  {row['receivedAt']}  {row['form']:<16}  {row['id']}"
+        print(f"{line}  {row['reason'] or ''}".rstrip())
     if not rows:
         print("no leads")
 
@@ -159,6 +170,8 @@ def print_list(rows: Sequence[Row]) -> None:
 def print_story(story: Row) -> None:
     print(f"{story['reference']}  {story['status']}  {story['id']}")
     _print_values({name: story[name] for name in ("form", "reason", "receivedAt", "deliveredAt")}, "  ")
+    if story["spam"]:
+        print(f"  spam: {', '.join(story['spam']['reasons'])} (score {story['spam']['score']:g})")
     print("lead")
     _print_values(story["lead"], "  ")
     print("history")

@@ -45,7 +45,7 @@ class Health:
         if self._breakers[base_url].record(lead_id=lead_id, ok=ok, reached=reached, now=now) or (
             not ok and self.is_ill(base_url)
         ):
-            await self.reopen(base_url)
+            await self.reopen(base_url, answer)
         elif ok and self.is_ill(base_url):
             await self.store.write(
                 lambda connection: raise_allowance(
@@ -54,13 +54,14 @@ class Health:
             )
             await self.refresh()
 
-    async def reopen(self, base_url: str) -> None:
-        """For longer than the last time."""
+    async def reopen(self, base_url: str, answer: Answer) -> None:
+        """For longer than the last time, after such an answer."""
         now = self.now()
         known = self.circuits.get(base_url)
         until = now + pause_after(known.openings if known else 0, random=self.random)
         await self.store.write(lambda connection: open_circuit(connection, base_url, until=until, now=now))
-        _log.error("circuit_open", destination=base_url, until=until.isoformat())
+        cause = answer.error or f"status {answer.status}"
+        _log.error("circuit_open", destination=base_url, until=until.isoformat(), cause=cause)
         await self.refresh()
 
     async def _ease(self, base_url: str, answer: Answer, *, now: datetime) -> None:

@@ -92,7 +92,7 @@ class Upkeep:
             await store.write(lambda connection: begin_trying(connection, base_url, now=now))
             _log.info("circuit_trying", destination=base_url)
         else:
-            await self.health.reopen(base_url)
+            await self.health.reopen(base_url, answer)
         await self.health.refresh()
 
     async def _notice_new_passwords(self) -> None:

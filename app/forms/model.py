@@ -27,8 +27,15 @@ BUILT_IN_FIELDS = (
 )
 """Accepted by every form's API, whether or not its page shows them."""
 
+HONEYPOT = "follow_up"
+"""A field of the page that nobody sees. Its name means nothing to a browser that fills in addresses."""
+
+PROOF = "altcha"
+"""The field of a proof of work, by ALTCHA's protocol."""
+
 RESERVED_NAMES = frozenset(
     {*BUILT_IN_FIELDS, "consents", "notice", "receiver", "pageUrl", "language", "marketing", "token", "lang"}
+    | {HONEYPOT, PROOF}
 )
 """What a form's own field may not be called."""
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainValidator
 
 from app.forms.addresses import check_asset, check_base_url, check_page_url, parse_origin
 from app.forms.postcodes import ZipRange, parse_range
+from app.rates import check_rate
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 
@@ -133,13 +134,7 @@ KeyHash = Annotated[
     ),
     AfterValidator(lambda value: value if value[0] == "$" else value.removeprefix("sha256:").lower()),
 ]
-Rate = Annotated[
-    str,
-    _matching(
-        r"off|[1-9][0-9]{0,8}/(?:second|minute|hour|day)(?: *, *[1-9][0-9]{0,8}/(?:second|minute|hour|day))*",
-        'is no rate; write one such as "120/minute, 1000/hour", or "off"',
-    ),
-]
+Rate = Annotated[str, AfterValidator(check_rate)]
 FilledText = Annotated[str, _matching(r"(?s).*\S.*", "is empty; fill it in or take it out")]
 Region = Annotated[str, AfterValidator(_check_region)]
 Network = Annotated[str, AfterValidator(_check_network)]

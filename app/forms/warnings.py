@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from app.errors import Mistake
 from app.forms.addresses import is_loopback
-from app.forms.model import Form, Forms, Retention, Route, Spam
+from app.forms.model import Form, Forms, Retention, Route
 from app.forms.postcodes import ZipRange, format_range, intersect, subtract, unite
 
 SWEDEN: ZipRange = (10000, 98499)
@@ -49,8 +49,6 @@ def _look_at_what_waits(form: Form) -> Iterator[tuple[str, str]]:
     """Keys that are read and checked, and that nothing acts on yet: better said than believed."""
     if form.privacy.retention != Retention():
         yield "privacy.retention", _NO_EFFECT
-    if form.spam != Spam():
-        yield "spam", _NO_EFFECT
     if form.destination.office_email:
         yield "office_email", _NO_EFFECT
 

@@ -10,7 +10,7 @@ from app.intake.digests import Digests
 from app.lead import Enquiry, LeadState
 from app.store.leads import write_body
 from app.store.store import Store
-from app.store.words import Acceptance, NewLead
+from app.store.words import Acceptance, NewLead, Proof, Suspicion
 
 TEST_MODE = "test mode: kept, never sent to Vitec"
 
@@ -42,6 +42,19 @@ def read_idempotency_key(header: str | None) -> Key | None:
     return Key(value=value)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What came of looking at a submission for spam."""
+
+    suspicion: Suspicion | None = None
+    quarantined: bool = False
+    proof: Proof | None = None
+    """What it is let in by, in spite of the suspicion."""
+
+
+INNOCENT = Verdict()
+
+
 class Acceptor:
     """Turns enquiries into leads that are on disk."""
 
@@ -71,6 +84,7 @@ class Acceptor:
         now: datetime,
         key: Key | None = None,
         body: Any = None,
+        verdict: Verdict = INNOCENT,
     ) -> Acceptance:
         """Returns when the lead is on disk. `body` is what the key stands for; by default the content.
 
@@ -79,7 +93,9 @@ class Acceptor:
         fingerprint = self.fingerprint(form, enquiry)
         destination = forms.destination(form, enquiry.receiver)
         contact = enquiry.contact
-        testing = form.mode is Mode.TEST
+        reason = TEST_MODE if form.mode is Mode.TEST else None
+        if verdict.quarantined:
+            reason = reason or str(verdict.suspicion)
         return await self._store.accept(
             NewLead(
                 form=form.name,
@@ -91,8 +107,10 @@ class Acceptor:
                 idempotency_key=key.value if key else None,
                 body_fingerprint=fingerprint if body is None else self._digests.of_body(form.name, body),
                 once_in_ten_minutes=key is None or key.once_in_ten_minutes,
-                state=LeadState.QUARANTINED if testing else LeadState.PENDING,
-                reason=TEST_MODE if testing else None,
+                state=LeadState.QUARANTINED if reason else LeadState.PENDING,
+                reason=reason,
+                suspicion=verdict.suspicion,
+                proof=verdict.proof,
                 customer_id=destination.customer_id,
                 login=destination.vitec,
             )

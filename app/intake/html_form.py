@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from app.forms.model import BUILT_IN_FIELDS, FieldType
+from app.forms.model import BUILT_IN_FIELDS, HONEYPOT, PROOF, FieldType
 from app.intake.definition import Definition
 from app.intake.notice import read_moment
 from app.lead import Note
@@ -14,6 +14,7 @@ _TICKED = frozenset({"on", "true", "1", "yes", "ja"})
 _UNTICKED = frozenset({"off", "false", "0", "no", "nej"})
 _CONTEXT = frozenset({"receiver", "pageUrl", "language"})
 _TOKEN = "token"  # noqa: S105 - the page's own, and no secret
+_PAGES_OWN = frozenset({_TOKEN, HONEYPOT, PROOF})
 _NESTED = {("notice", "version"), ("notice", "shownAt"), ("marketing", "referrer")}
 
 
@@ -21,6 +22,9 @@ _NESTED = {("notice", "version"), ("notice", "shownAt"), ("marketing", "referrer
 class Unfolded:
     body: dict[str, Any]
     token: str | None
+    honeypot: str | None
+    """None where it did not come at all."""
+    proof: str | None
     typed: dict[str, str]
     """Every field as it was typed, for the page that comes again."""
     notes: tuple[Note, ...]
@@ -48,10 +52,17 @@ def unfold(pairs: Iterable[tuple[str, str]], definition: Definition) -> Unfolded
     body: dict[str, Any] = {}
     ignored = 0
     for name, value in typed.items():
-        if name != _TOKEN and value.strip():
+        if name not in _PAGES_OWN and value.strip():
             ignored += not _place(body, name, value, definition)
     notes = (Note(code="fields_ignored", detail=str(ignored)),) if ignored else ()
-    return Unfolded(body=body, token=typed.get(_TOKEN), typed=typed, notes=notes)
+    return Unfolded(
+        body=body,
+        token=typed.get(_TOKEN),
+        honeypot=typed.get(HONEYPOT),
+        proof=typed.get(PROOF),
+        typed=typed,
+        notes=notes,
+    )
 
 
 def _place(body: dict[str, Any], name: str, value: str, definition: Definition) -> bool:

@@ -13,9 +13,10 @@ from app.identity import IdentitySource, earliest_id, made_at, reference_of
 from app.lead import LeadState
 from app.log import get_logger
 from app.store.failures import describe, is_broken
-from app.store.schema import idempotency_keys, leads, outbox
+from app.store.proofs import Proofs
+from app.store.schema import events, idempotency_keys, leads, outbox
 from app.store.turns import announce, take_turns
-from app.store.words import Acceptance, NewLead
+from app.store.words import Acceptance, NewLead, Suspicion
 
 SAME_LEAD_WITHIN = timedelta(minutes=10)
 
@@ -43,6 +44,14 @@ def accept_all(connection: Connection, news: Sequence[NewLead], identities: Iden
         return [_accept_alone(connection, new, identities) for new in news]
 
 
+def is_key_taken(connection: Connection, form: str, key: str) -> bool:
+    """Whether a submission with this key is an earlier one's again."""
+    taken = select(idempotency_keys.c.lead_id).where(
+        idempotency_keys.c.form == form, idempotency_keys.c.key == key
+    )
+    return connection.execute(taken).scalar() is not None
+
+
 def _name_turns(news: Iterable[NewLead]) -> Iterator[str]:
     """Two servers must not both find that a person, or a key, has no lead yet."""
     for new in news:
@@ -50,6 +59,8 @@ def _name_turns(news: Iterable[NewLead]) -> Iterator[str]:
             yield f"key {new.form} {new.idempotency_key}"
         for person in filter(None, (new.email_key, new.phone_key)):
             yield f"person {new.form} {person}"
+        if new.proof is not None:
+            yield f"proof {new.proof.nonce}"
 
 
 def _accept_alone(
@@ -70,23 +81,26 @@ def _accept_alone(
 def _accept(connection: Connection, news: Sequence[NewLead], identities: IdentitySource) -> list[Outcome]:
     keys = _Keys(connection, news)
     people = _RecentPeople(connection, news)
+    proofs = Proofs(connection, news)
     outcomes: list[Outcome] = []
     fresh: list[tuple[NewLead, Acceptance, str | None]] = []
     for new in news:
         found = keys.find(new) or people.find_same(new)
         if found is None:
             lead_id = identities.new_id(new.received_at)
+            judged = proofs.judge(new)
             found = Acceptance(
                 lead_id=lead_id,
                 reference=reference_of(lead_id),
                 received_at=new.received_at,
-                state=new.state,
+                state=judged.state,
             )
-            fresh.append((new, found, people.find_first(new)))
+            fresh.append((judged, found, people.find_first(new)))
             people.remember(new, found)
         keys.remember(new, found)
         outcomes.append(found)
     keys.keep(connection)
+    proofs.keep(connection)
     _insert(connection, fresh)
     return outcomes
 
@@ -246,4 +260,18 @@ def _insert(connection: Connection, fresh: Sequence[tuple[NewLead, Acceptance, s
             for new, kept, _ in fresh
         ],
     )
+    suspects = [(new, kept, new.suspicion) for new, kept, _ in fresh if new.suspicion is not None]
+    if suspects:
+        connection.execute(insert(events), [_tell_suspicion(*suspect) for suspect in suspects])
     announce(connection)
+
+
+def _tell_suspicion(new: NewLead, kept: Acceptance, suspicion: Suspicion) -> dict[str, Any]:
+    """The first event of a lead that was let in as well as of one that was not: nothing is silent."""
+    quarantined = new.state is LeadState.QUARANTINED
+    return {
+        "lead_id": kept.lead_id,
+        "at": new.received_at,
+        "kind": "quarantined" if quarantined else "suspected",
+        "detail": {"score": suspicion.score, "reasons": list(suspicion.reasons)},
+    }

@@ -64,8 +64,8 @@ def _identify(row: Row[Any]) -> dict[str, Any]:
 
 
 def find_status(connection: Connection, lead_id: str) -> LeadStatus | None:
-    row = connection.execute(_select_status().where(leads.c.id == lead_id)).one_or_none()
-    return None if row is None else _status(row)
+    row = connection.execute(select_status().where(leads.c.id == lead_id)).one_or_none()
+    return None if row is None else read_status(row)
 
 
 def find_lead_id(connection: Connection, name: str) -> str:
@@ -88,14 +88,14 @@ def list_statuses(
     limit: int | None = None,
 ) -> list[LeadStatus]:
     """The newest first; all of them unless filtered."""
-    statement = _select_status().order_by(leads.c.id.desc())
+    statement = select_status().order_by(leads.c.id.desc())
     if states:
         statement = statement.where(outbox.c.state.in_(states))
     if form is not None:
         statement = statement.where(leads.c.form == form)
     if limit is not None:
         statement = statement.limit(limit)
-    return [_status(row) for row in connection.execute(statement)]
+    return [read_status(row) for row in connection.execute(statement)]
 
 
 def find_vitec_ids(connection: Connection, lead_id: str) -> tuple[str | None, str | None]:
@@ -117,11 +117,12 @@ def find_oldest_undelivered(connection: Connection) -> datetime | None:
     return found
 
 
-def _select_status() -> Select[Any]:
+def select_status() -> Select[Any]:
     return select(*_STATUS).join_from(leads, outbox, outbox.c.lead_id == leads.c.id)
 
 
-def _status(row: Row[Any]) -> LeadStatus:
+def read_status(row: Row[Any]) -> LeadStatus:
+    """Of a row that `select_status` found."""
     return LeadStatus(
         lead_id=row.id,
         reference=row.reference,

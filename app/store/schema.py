@@ -114,6 +114,7 @@ outbox = Table(
     Column("resolved_anew", Integer, nullable=False, server_default="0"),
     Column("fallen_back", Integer, nullable=False, server_default="0"),
     Column("possible_duplicate", Integer, nullable=False, server_default="0"),
+    Column("named_at", Instant),  # when a digest told the operator that it is in quarantine
     Column("purged_at", Instant),  # since when nothing of the person is left: what stands here is the receipt
     CheckConstraint(_one_of("state", *LeadState), name="state_known"),
     CheckConstraint(
@@ -154,6 +155,11 @@ Index(
     sqlite_where=IS_UNDELIVERED,
     postgresql_where=IS_UNDELIVERED,
 )
+IS_UNNAMED = and_(
+    outbox.c.state == literal_column(f"'{LeadState.QUARANTINED}'"),
+    outbox.c.named_at.is_(None),
+)
+Index("ix_outbox_unnamed", outbox.c.lead_id, sqlite_where=IS_UNNAMED, postgresql_where=IS_UNNAMED)
 
 # What is old enough to go is found without walking over all the receipts.
 _KEPT = and_(
@@ -250,6 +256,15 @@ gates = Table(
     Column("probe_at", Instant, nullable=False),
     Column("credential", String(32), nullable=False),  # keyed digest: another is worth a probe at once
     CheckConstraint(_one_of("call_group", "contact", "create", "read"), name="call_group_known"),
+    sqlite_with_rowid=False,
+)
+
+spent_proofs = Table(
+    "spent_proofs",
+    metadata,
+    # A proof of work is good for one lead. What has expired is refused by its date, and forgotten here.
+    Column("nonce", String(32), primary_key=True),
+    Column("expires_at", Instant, nullable=False, index=True),
     sqlite_with_rowid=False,
 )
 

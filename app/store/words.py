@@ -7,6 +7,26 @@ from app.forms.model import CallGroup, ContactType
 from app.lead import LeadState
 
 
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """What made a submission look like spam."""
+
+    score: float
+    reasons: tuple[str, ...]
+    """Codes such as `honeypot`, never what was typed."""
+
+    def __str__(self) -> str:
+        return f"spam score {self.score:g}: {', '.join(self.reasons)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Work that was done for one lead, known by its challenge's nonce."""
+
+    nonce: str
+    expires_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLead:
     """A checked submission, ready to be kept."""
@@ -25,6 +45,9 @@ class NewLead:
     """Whether the same again within ten minutes is the same lead, though the key may differ."""
     state: LeadState = LeadState.PENDING
     reason: str | None = None
+    suspicion: Suspicion | None = None
+    proof: Proof | None = None
+    """Without which it would be in quarantine, as it will be where another lead was let in by it."""
     customer_id: str
     login: str
 

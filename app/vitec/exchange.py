@@ -4,6 +4,7 @@ import asyncio
 import base64
 import logging
 import socket
+import ssl
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -29,6 +30,17 @@ _AFTER_SENDING = (
     httpx.WriteTimeout,
     httpx.RemoteProtocolError,
 )
+
+# OpenSSL's X509_V_ERR_* (x509_vfy.h).
+_CERTIFICATES = {
+    9: "CertificateNotYetValid",
+    10: "CertificateExpired",
+    18: "CertificateSelfSigned",
+    19: "CertificateOfUnknownIssuer",
+    20: "CertificateOfUnknownIssuer",
+    62: "CertificateOfAnotherHost",
+    64: "CertificateOfAnotherHost",
+}
 
 # A search has a phone number in its address, and these loggers write addresses down.
 for _chatty in ("httpx", "httpcore"):
@@ -88,7 +100,14 @@ def check_base_url(url: str) -> None:
         raise ValueError("Vitec's address must begin with https://; http is for this machine alone")
 
 
-def make_transport(timeout: float, *, keep_alive: bool) -> httpx.AsyncBaseTransport:
+def make_tls() -> ssl.SSLContext:
+    """Certificate and name are checked, against certifi's roots alone, from TLS 1.2 on."""
+    return httpx.create_ssl_context(verify=True, trust_env=False)
+
+
+def make_transport(
+    timeout: float, *, keep_alive: bool, tls: ssl.SSLContext | None = None
+) -> httpx.AsyncBaseTransport:
     """Verifies certificates, takes nothing from the environment, and never sends a request again by itself.
 
     `timeout` in seconds is how long the kernel may go on offering bytes nobody acknowledges (Linux).
@@ -99,7 +118,9 @@ def make_transport(timeout: float, *, keep_alive: bool) -> httpx.AsyncBaseTransp
         else []
     )
     limits = httpx.Limits(max_keepalive_connections=None if keep_alive else 0, keepalive_expiry=2.0)
-    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False, retries=0, socket_options=options)
+    return httpx.AsyncHTTPTransport(
+        verify=tls or make_tls(), limits=limits, trust_env=False, retries=0, socket_options=options
+    )
 
 
 def make_request(login: Login, call: Call, *, guard: SendGuard) -> httpx.Request:
@@ -147,7 +168,7 @@ async def exchange(
 
 
 def _conclude(reply: _Reply, trouble: Exception | None, *, sent: bool) -> Answer:
-    error = type(trouble).__name__ if trouble else ""
+    error = _name(trouble) if trouble else ""
     if reply.response is None:
         return Answer(sent=sent or isinstance(trouble, _AFTER_SENDING), error=error)
     headers = reply.response.headers
@@ -159,6 +180,16 @@ def _conclude(reply: _Reply, trouble: Exception | None, *, sent: bool) -> Answer
         retry_after=parse_retry_after(headers.get("retry-after"), date=headers.get("date")),
         error=error,
     )
+
+
+def _name(trouble: BaseException) -> str:
+    """Of what broke; of TLS what was wrong with it, for no retry mends a certificate."""
+    cause: BaseException | None = trouble
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return _CERTIFICATES.get(cause.verify_code, "CertificateRefused")
+    return type(trouble if cause is None else cause).__name__
 
 
 def _read_credentials(login: Login, group: CallGroup) -> str:

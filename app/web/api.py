@@ -13,9 +13,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.errors import StoreUnavailable
-from app.forms.model import Form
+from app.forms.model import PROOF, Form, Mode
 from app.identity import write_reference
 from app.intake.accept import read_idempotency_key
+from app.intake.callers import Caller, find_key
+from app.intake.gatekeeper import Approach
 from app.intake.submission import check_submission
 from app.lead import LeadState
 from app.store.leads import find_status
@@ -23,7 +25,7 @@ from app.store.words import Acceptance, LeadStatus
 from app.web.bodies import read_json
 from app.web.describing import describe_form
 from app.web.origins import preflight_headers
-from app.web.preferences import read_wait
+from app.web.preferences import can_work, read_wait
 from app.web.problems import Refused
 from app.web.reception import Reception
 from app.web.routing import Handler, make_route
@@ -48,21 +50,23 @@ class Api:
     async def post_lead(self, request: Request) -> Response:
         form = self.reception.require_form(request)
         self.reception.admit(request)
-        accepted = await self._accept(request, form)
+        key = find_key(request.headers.get("authorization"), form, self.reception.forms.current.api_keys)
+        accepted = await self._accept(request, form, self.reception.identify(request, form, key=key))
         headers = {"Location": f"/api/v1/leads/{accepted.lead_id}"}
         if accepted.replayed:
             headers["Idempotent-Replayed"] = "true"
         state = accepted.state
-        wait = read_wait(", ".join(request.headers.getlist("prefer")))
+        wait = read_wait(_prefer(request))
         if wait is not None:
             headers["Preference-Applied"] = f"wait={wait.seconds}"
-            state = await self._await_settled(accepted, wait)
+            state = await self._await_settled(accepted, form, wait)
         return JSONResponse(_describe_acceptance(accepted, state), 202, headers)
 
-    async def _accept(self, request: Request, form: Form) -> Acceptance:
+    async def _accept(self, request: Request, form: Form, caller: Caller) -> Acceptance:
         reception = self.reception
         key = read_idempotency_key(request.headers.get("idempotency-key"))
         body = await read_json(request)
+        proof = body.pop(PROOF, None)  # no part of what is sent: the same again may come with another
         wish = body.get("language")
         request.state.language = wish if isinstance(wish, str) else None
         now = reception.now()
@@ -72,16 +76,26 @@ class Api:
             reception.forms.current,
             circumstances=reception.describe_circumstances(request, form, now=now),
         )
-        return await reception.acceptor.accept(
-            enquiry, form, reception.forms.current, now=now, key=key, body=body
+        return await reception.gatekeeper.let_in(
+            enquiry,
+            form,
+            reception.forms.current,
+            approach=Approach(caller=caller, proof=proof, can_work=can_work(_prefer(request))),
+            now=now,
+            key=key,
+            body=body,
         )
 
-    async def _await_settled(self, accepted: Acceptance, longest: timedelta) -> LeadState:
-        """The lead's state once it is settled, or what it is when the time is up. The lead is kept either way."""
+    async def _await_settled(self, accepted: Acceptance, form: Form, longest: timedelta) -> LeadState:
+        """The lead's state once it is settled, or what it is when the time is up. The lead is kept either way.
+
+        A lead in quarantine waits like any other: an answer at once would tell its sender where it is.
+        """
+        unsettled = {LeadState.PENDING} | ({LeadState.QUARANTINED} if form.mode is Mode.LIVE else set())
         store, state = self.reception.store, accepted.state
         with suppress(TimeoutError, StoreUnavailable):
             async with asyncio.timeout(longest.total_seconds()):
-                while state is LeadState.PENDING and not store.draining:
+                while state in unsettled and not store.draining:
                     await store.wait_for_news(accepted.lead_id, longest=longest)
                     status = await store.read(partial(find_status, lead_id=accepted.lead_id))
                     state = status.state if status else LeadState.DISCARDED
@@ -100,6 +114,10 @@ class Api:
     async def get_form(self, request: Request) -> Response:
         form = self.reception.require_form(request)
         return JSONResponse(describe_form(form), headers={"Cache-Control": "public, max-age=60"})
+
+
+def _prefer(request: Request) -> str:
+    return ", ".join(request.headers.getlist("prefer"))
 
 
 def _answer_preflight(method: str) -> Handler:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from starlette.requests import Request
@@ -15,8 +16,11 @@ from app.i18n import choose_language, describe_suggestion, get_translations
 from app.identity import write_reference
 from app.intake.accept import Key
 from app.intake.attribution import LANDING_REFERRER
+from app.intake.gatekeeper import Approach
 from app.intake.html_form import Unfolded, unfold
+from app.intake.limits import LimitReached
 from app.intake.people import suggest_email
+from app.intake.spam import PageSigns, Token
 from app.intake.submission import TYPO_LIKELY, check_submission
 from app.lead import Lead, Note
 from app.store.leads import load_lead
@@ -24,7 +28,7 @@ from app.store.words import Acceptance
 from app.web.api import LEAD_ID
 from app.web.bodies import read_form
 from app.web.preferences import asks_for_json
-from app.web.problems import RETRY_AFTER, Problem, Refused
+from app.web.problems import RETRY_AFTER, Problem, Refused, retry_after
 from app.web.reception import Reception, host_of
 from app.web.refusals import is_framed
 from app.web.routing import make_route
@@ -35,6 +39,7 @@ from app.web.tokens import PageToken
 
 # Travels with the page unseen, beside campaign parameters, from the address it was opened with to the lead.
 _CARRIED = frozenset({"pageUrl", "receiver", "marketing.referrer"})
+_NOTHING: Mapping[str, str] = {}
 _A_DAY = "public, max-age=86400"
 
 
@@ -84,8 +89,12 @@ class Pages:
             accepted = await self._accept(request, form, sent, token=token)
         except SubmissionRefused as refused:
             return self._page_again(request, form, sent, token=token, status=422, errors=refused.errors)
+        except LimitReached as reached:
+            return self._page_again(
+                request, form, sent, token=token, status=429, headers=retry_after(reached)
+            )
         except StoreUnavailable:
-            return self._page_again(request, form, sent, token=token, status=503)
+            return self._page_again(request, form, sent, token=token, status=503, headers=RETRY_AFTER)
         return RedirectResponse(form.redirect_url or _locate_thanks(form, accepted), 303)
 
     async def _accept(
@@ -111,7 +120,31 @@ class Pages:
             # The page and its content: pressed twice it is the same lead, changed it is a new one.
             fingerprint = reception.acceptor.fingerprint(form, enquiry)
             key = Key(value=f"{token.nonce}:{fingerprint}", once_in_ten_minutes=True)
-        return await reception.acceptor.accept(enquiry, form, reception.forms.current, now=now, key=key)
+        return await reception.gatekeeper.let_in(
+            enquiry,
+            form,
+            reception.forms.current,
+            approach=Approach(
+                caller=reception.identify(request, form),
+                page=self._read_signs(request, sent, token, now=now),
+                proof=sent.proof,
+                # Only the page's own script asks for JSON; without it nobody is there to do the work.
+                can_work=asks_for_json(request.headers.get("accept", "")),
+            ),
+            now=now,
+            key=key,
+        )
+
+    def _read_signs(
+        self, request: Request, sent: Unfolded, token: PageToken | None, *, now: datetime
+    ) -> PageSigns | None:
+        """None for a form on a page of the agency's own, which has neither token nor honeypot."""
+        if token is not None:
+            state = Token.FRESH if token.is_fresh(now) else Token.EXPIRED
+            return PageSigns(token=state, took=now - token.issued_at, honeypot=sent.honeypot)
+        if sent.honeypot is None and not self.reception.is_of_our_page(request):
+            return None
+        return PageSigns(token=Token.MISSING, honeypot=sent.honeypot)
 
     def _page_again(
         self,
@@ -122,6 +155,7 @@ class Pages:
         token: PageToken | None,
         status: int,
         errors: tuple[FieldError, ...] = (),
+        headers: Mapping[str, str] = _NOTHING,
     ) -> Response:
         """The page once more, with everything that was typed; a token that is too old is renewed."""
         tally.REFUSED.add(Problem(status=status).name)
@@ -134,6 +168,7 @@ class Pages:
             token=sent.token if fresh else None,
             status=status,
             errors=errors,
+            headers=headers,
         )
 
     def _page(
@@ -146,6 +181,7 @@ class Pages:
         token: str | None = None,
         status: int = 200,
         errors: tuple[FieldError, ...] = (),
+        headers: Mapping[str, str] = _NOTHING,
     ) -> Response:
         language = self.reception.choose_language(request)
         content = self.reception.renderer.render_form(
@@ -158,10 +194,9 @@ class Pages:
             hints=_hint(values, language),
             hidden=hidden,
             framed=is_framed(request),
-            problem_status=status if status == 503 else None,
+            problem_status=status if status in {429, 503} else None,
         )
-        headers = page_headers(form) | (RETRY_AFTER if status == 503 else {})
-        return Response(content, status, headers, media_type="text/html")
+        return Response(content, status, page_headers(form) | dict(headers), media_type="text/html")
 
     async def show_thanks(self, request: Request) -> Response:
         form, lead_id = self.reception.require_form(request), request.path_params["id"]

@@ -1,6 +1,7 @@
 """What a request would rather have: a page or a problem, an answer at once or the news."""
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 
 LONGEST_WAIT = timedelta(seconds=10)
@@ -17,13 +18,20 @@ def read_wait(prefer: str) -> timedelta | None:
 
     Of a preference that is given twice the first counts (§2).
     """
+    seconds = next((value for name, value in _read_preferences(prefer) if name == "wait"), "")
+    told = seconds.isascii() and seconds.isdecimal()
+    return min(timedelta(seconds=int(seconds[:9])), LONGEST_WAIT) if told else None
+
+
+def can_work(prefer: str) -> bool:
+    """`Prefer: challenge`: whoever asks can do a proof of work, and would rather do it than wait for a human."""
+    return any(name == "challenge" for name, _ in _read_preferences(prefer))
+
+
+def _read_preferences(prefer: str) -> Iterator[tuple[str, str]]:
     for element in _ELEMENTS.findall(prefer[:_LONGEST_HEADER]):
-        match = _PREFERENCE.fullmatch(element)
-        if match and match[1].lower() == "wait":
-            seconds = (match[2] or "").strip('"')
-            told = seconds.isascii() and seconds.isdecimal()
-            return min(timedelta(seconds=int(seconds[:9])), LONGEST_WAIT) if told else None
-    return None
+        if match := _PREFERENCE.fullmatch(element):
+            yield match[1].lower(), (match[2] or "").strip('"')
 
 
 def prefers_html(accept: str) -> bool:

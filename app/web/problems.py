@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -16,18 +17,23 @@ from app.errors import (
 )
 from app.i18n import describe_problem, get_translations
 from app.intake.accept import InvalidIdempotencyKey
+from app.intake.callers import KeyRefused
+from app.intake.gatekeeper import ChallengeRequired
+from app.intake.limits import LimitReached
 
 RETRY_AFTER = {"Retry-After": "5"}
 """Seconds until a sender whom the store could not serve may try again."""
 
 _KINDS = {
     400: "malformed",
+    401: "key-required",
     403: "origin-not-allowed",
     404: "not-found",
     405: "method-not-allowed",
     413: "too-large",
     415: "unsupported-media-type",
     422: "invalid-fields",
+    429: "limit-reached",
     500: "defect",
     503: "unavailable",
 }
@@ -48,6 +54,8 @@ class Problem:
     kind: str | None = None
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, object] = field(default_factory=dict)
+    """What the problem's kind tells beside RFC 9457's own members."""
 
     @property
     def name(self) -> str:
@@ -71,7 +79,26 @@ def explain(error: Exception) -> Problem | None:
             return Problem(status=404)
         case StoreUnavailable():
             return Problem(status=503, headers=RETRY_AFTER)
+    return _explain_caution(error)
+
+
+def _explain_caution(error: Exception) -> Problem | None:
+    """What would have been a lead, had its sender a key, done some work, or sent less."""
+    match error:
+        case ChallengeRequired():
+            challenge = {"challenge": error.challenge}
+            return Problem(status=422, kind="proof-required", errors=(error.error,), members=challenge)
+        case LimitReached():
+            return Problem(status=429, headers=retry_after(error))
+        case KeyRefused(known=True):
+            return Problem(status=403, kind="key-not-allowed")
+        case KeyRefused():
+            return Problem(status=401, headers={"WWW-Authenticate": "Bearer"})
     return None
+
+
+def retry_after(error: LimitReached) -> dict[str, str]:
+    return {"Retry-After": str(ceil(error.retry_after.total_seconds()))}
 
 
 class ProblemResponse(JSONResponse):
@@ -92,4 +119,4 @@ def write_problem(problem: Problem, *, language: str) -> ProblemResponse:
         content["errors"] = [
             {"pointer": error.pointer, "code": error.code, "detail": error.detail} for error in problem.errors
         ]
-    return ProblemResponse(content, problem.status, headers=problem.headers)
+    return ProblemResponse(content | dict(problem.members), problem.status, headers=problem.headers)

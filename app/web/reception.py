@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from app.forms.live import LiveForms
-from app.forms.model import Form
+from app.forms.model import ApiKey, Form
 from app.i18n import LANGUAGES, choose_language
 from app.intake.accept import Acceptor
+from app.intake.callers import Caller, identify
 from app.intake.definition import Definition
+from app.intake.gatekeeper import Gatekeeper
 from app.intake.submission import Circumstances
 from app.lead import Note
 from app.store.store import Store
@@ -26,6 +28,7 @@ class Reception:
     forms: LiveForms
     store: Store
     acceptor: Acceptor
+    gatekeeper: Gatekeeper
     signer: TokenSigner
     renderer: Renderer = field(default_factory=Renderer)
     public_url: str | None = None
@@ -50,6 +53,20 @@ class Reception:
         if known is None or known.form is not form:
             known = self._definitions[form.name] = Definition(form)
         return known
+
+    def identify(self, request: Request, form: Form, *, key: ApiKey | None = None) -> Caller:
+        """By the address that the connection, or a trusted proxy, tells; uvicorn has put it there."""
+        return identify(request.client.host if request.client else None, form, key=key)
+
+    def is_of_our_page(self, request: Request) -> bool:
+        """Whether what is sent may have been written on our own page, as far as a browser tells."""
+        headers = request.headers
+        return may_speak(
+            origin=headers.get("origin"),
+            host=headers.get("host"),
+            fetch_site=headers.get("sec-fetch-site"),
+            public_url=self.public_url,
+        )
 
     def admits(self, request: Request) -> bool:
         """Whether the page that asks may post to the form. What is about no form, every listed page may read."""

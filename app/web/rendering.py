@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.errors import FieldError
-from app.forms.model import FieldType, Form, Mode, Theme
+from app.forms.model import HONEYPOT, FieldType, Form, Mode, Theme
 from app.i18n import describe_problem, get_translations, name_language
 from app.resources import STATIC, TEMPLATES
 from app.web.controls import Entry, arrange, arrange_consents
@@ -68,6 +68,7 @@ class Renderer:
             hidden={**carried, **own},
             notice=notice,
             policy_url=policy_url,
+            honeypot=HONEYPOT,
             linked=any(address for _, address, _ in notice),
             words=write_words(language, either=any(row.either for row in rows)),
             problem=problem_status

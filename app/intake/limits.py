@@ -1,0 +1,181 @@
+"""How many leads one client may send: counted in memory, when they are accepted and not before."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from math import ceil
+from typing import Self
+
+from limits import RateLimitItem, RateLimitItemPerMinute, parse_many
+from limits.storage import MovingWindowSupport, Storage
+from limits.strategies import MovingWindowRateLimiter
+
+from app.errors import LeadgateError
+from app.intake.callers import Caller
+from app.rates import OFF
+
+_MANY = RateLimitItemPerMinute(20)
+"""More from one address look like a program's; see spam.WEIGHTS."""
+
+
+class LimitReached(LeadgateError):
+    """The client has sent as many leads as it may for now. Nothing was kept."""
+
+    def __init__(self, retry_after: timedelta) -> None:
+        self.retry_after = retry_after
+        super().__init__("the client's limit is reached")
+
+
+class Limiter:
+    """To be used from one thread. Each process counts for itself."""
+
+    def __init__(self, rate: str) -> None:
+        """`120/minute, 1000/hour`, or `off`."""
+        self._rate = rate
+        self._windows = _Windows()
+        self._strategy = MovingWindowRateLimiter(self._windows)
+        self._under_way: dict[tuple[str, ...], int] = {}
+
+    def hold_place(self, caller: Caller, form: str, *, now: datetime) -> "Place":
+        """A place for a lead that is about to be kept. Raises LimitReached."""
+        place = Place(limiter=self, names=_name(caller, form), items=self._list_items(caller), at=now)
+        self._windows.now = now.timestamp()
+        # Those that are being kept at this moment count as well: a hundred at once are still a hundred.
+        cost = 1 + self._under_way.get(place.names, 0)
+        full = [item for item in place.items if not self._strategy.test(item, *place.names, cost=cost)]
+        if full:
+            raise LimitReached(max(self._measure_wait(item, place.names) for item in full))
+        self._under_way[place.names] = cost
+        return place
+
+    def notice(self, caller: Caller, *, now: datetime) -> bool:
+        """Counts a submission, and tells whether its address has sent more than 20 in a minute."""
+        if caller.trusted or caller.key:
+            return False
+        self._windows.now = now.timestamp()
+        return not self._strategy.hit(_MANY, caller.bucket)
+
+    def _list_items(self, caller: Caller) -> tuple[RateLimitItem, ...]:
+        own = caller.key.rate if caller.key else None
+        return () if caller.trusted else _parse(own or self._rate)
+
+    def _measure_wait(self, item: RateLimitItem, names: tuple[str, ...]) -> timedelta:
+        reset = self._strategy.get_window_stats(item, *names).reset_time
+        return timedelta(seconds=max(1, ceil(reset - self._windows.now)))
+
+    def give_back(self, place: "Place", *, counted: bool) -> None:
+        left = self._under_way.pop(place.names, 1) - 1
+        if left > 0:
+            self._under_way[place.names] = left
+        if counted:
+            self._windows.now = place.at.timestamp()
+            for item in place.items:
+                self._strategy.hit(item, *place.names)
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """Held while a lead is being kept; counted at its end when it was, and was no replay."""
+
+    limiter: Limiter
+    names: tuple[str, ...]
+    items: tuple[RateLimitItem, ...]
+    at: datetime
+    counted: bool = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.limiter.give_back(self, counted=self.counted)
+
+
+def _name(caller: Caller, form: str) -> tuple[str, ...]:
+    """A server has one limit for all of its forms, a visitor one for each."""
+    return (caller.bucket,) if caller.key else (caller.bucket, form)
+
+
+@cache
+def _parse(rate: str) -> tuple[RateLimitItem, ...]:
+    return () if rate == OFF else tuple(parse_many(rate))
+
+
+@dataclass(slots=True)
+class _Times:
+    expiry: int
+    entries: deque[float] = field(default_factory=deque)
+
+
+class _Windows(Storage, MovingWindowSupport):
+    """When each client's leads came. By the clock of the leads, and tidied up a few at a time.
+
+    The library's own storage goes by the system's clock, and walks through all it knows in a thread of its own
+    whenever it is asked: with 50,000 clients that holds everybody up for a tenth of a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self._clients: OrderedDict[str, _Times] = OrderedDict()
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        self._forget_some()
+        times = self._clients.setdefault(key, _Times(expiry))
+        self._clients.move_to_end(key)
+        self._drop_old(times)
+        if len(times.entries) + amount > limit:
+            return False
+        times.entries.extend([self.now] * amount)
+        return True
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        """The oldest of the window, and how many there are."""
+        del limit, expiry
+        times = self._clients.get(key)
+        if times is not None:
+            self._drop_old(times)
+        return (times.entries[0], len(times.entries)) if times and times.entries else (self.now, 0)
+
+    def _drop_old(self, times: _Times) -> None:
+        while times.entries and times.entries[0] <= self.now - times.expiry:
+            times.entries.popleft()
+
+    def _forget_some(self) -> None:
+        """Two for each that may be new: what is idle is gone sooner than more can come."""
+        for key in self._list_oldest():
+            times = self._clients[key]
+            self._drop_old(times)
+            if times.entries:
+                return
+            del self._clients[key]
+
+    def _list_oldest(self) -> list[str]:
+        oldest: Iterator[str] = iter(self._clients)
+        return [key for key, _ in zip(oldest, range(2), strict=False)]
+
+    # What the library asks of every storage, and moving windows have no use for.
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        raise NotImplementedError
+
+    def get(self, key: str) -> int:
+        raise NotImplementedError
+
+    def get_expiry(self, key: str) -> float:
+        raise NotImplementedError
+
+    def check(self) -> bool:
+        return True
+
+    def reset(self) -> int | None:
+        self._clients.clear()
+        return None
+
+    def clear(self, key: str) -> None:
+        self._clients.pop(key, None)
