@@ -1,13 +1,14 @@
 """The leads as the admin pages list and count them: fast with a million delivered, whatever is asked for."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from heapq import merge
 from itertools import islice, pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, func, literal_column, or_, select, type_coerce
+from sqlalchemy import Column, Connection, Select, Text, func, or_, select, tuple_, type_coerce
 from sqlalchemy import Row as SqlRow
 
 from app.errors import KeyMissing, LeadNotFound
@@ -100,7 +101,8 @@ def _read(connection: Connection, lead_id: str) -> Lead | None:
 
 def list_places(connection: Connection, wanted: Wanted, *, limit: int) -> list[Place]:
     """The newest first."""
-    found = [connection.execute(one.limit(limit)).all() for one in _branch(wanted)]
+    branches = _branch(wanted, in_pairs=connection.dialect.name == "sqlite")
+    found = [connection.execute(one.limit(limit)).all() for one in branches]
     rows = islice(merge(*found, key=lambda row: str(row.lead_id), reverse=True), limit)
     return [_place(row) for row in rows]
 
@@ -118,42 +120,62 @@ def find_place(connection: Connection, lead_id: str, *, customers: Collection[st
     return _place(row)
 
 
-def _branch(wanted: Wanted) -> Iterator[Select[Any]]:
-    """One statement for each customer or key: each walks an index in the order of the list, and stops at its limit."""
+_FIRST, _LAST = "", "g"
+"""Before and after every id there is: their digits are hexadecimal."""
+
+
+def _branch(wanted: Wanted, *, in_pairs: bool) -> Iterator[Select[Any]]:
+    """One statement for each customer or key: each walks one index in the order of the list, up to its limit."""
+    walk = partial(_walk, wanted=wanted, in_pairs=in_pairs)
     if wanted.person is not None:
         for key in (leads.c.email_key, leads.c.phone_key):
-            yield _select(wanted).where(key == wanted.person)
-    elif (
-        wanted.customers is None or wanted.form is not None or wanted.state not in {None, LeadState.DELIVERED}
-    ):
-        yield _select(wanted)
-    else:
+            yield walk(_select(wanted).where(key == wanted.person))
+    elif wanted.state not in {None, LeadState.DELIVERED}:
+        yield walk(_select(wanted).where(IS_UNDELIVERED), column=outbox.c.state, value=wanted.state)
+    elif wanted.form is not None:
+        yield walk(_select(wanted), column=outbox.c.form, value=wanted.form)
+    elif wanted.customers is not None:
         for customer_id in wanted.customers:
-            yield _select(replace(wanted, customers=None)).where(outbox.c.customer_id == customer_id)
+            yield walk(_select(wanted), column=outbox.c.customer_id, value=customer_id)
+    else:
+        yield walk(_select(wanted))
+
+
+def _walk(
+    statement: Select[Any],
+    *,
+    wanted: Wanted,
+    in_pairs: bool,
+    column: Column[Any] | None = None,
+    value: str | None = None,
+) -> Select[Any]:
+    """From the newest wanted to the oldest, along the index of the column and the id, or along the ids alone.
+
+    Of an equality and a range SQLite may take the range alone, and walk through everybody's leads for those of a
+    form that has few: it is told both in one comparison of pairs, of which PostgreSQL in turn makes nothing.
+    """
+    since = earliest_id(wanted.since) if wanted.since else _FIRST
+    until = min(earliest_id(wanted.until) if wanted.until else _LAST, wanted.before or _LAST)
+    if column is not None and in_pairs:
+        pair = tuple_(column, outbox.c.lead_id)
+        within = pair >= (value, since), pair < (value, until)
+        return statement.where(*within).order_by(column.desc(), outbox.c.lead_id.desc())
+    if column is not None:
+        statement = statement.where(column == value)
+    within = outbox.c.lead_id >= since, outbox.c.lead_id < until
+    return statement.where(*within).order_by(outbox.c.lead_id.desc())
 
 
 def _select(wanted: Wanted) -> Select[Any]:
+    """What is asked of each lead; what is concatenated with nothing is found in no index, and steers no walk."""
     statement = select(*_PLACE).join_from(outbox, leads, outbox.c.lead_id == leads.c.id)
-    return statement.where(*_conditions(wanted)).order_by(outbox.c.lead_id.desc())
-
-
-def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
-    # What is concatenated with nothing is in no index: the walk is to be along another, which `_branch` has in mind.
-    narrow = wanted.state not in {None, LeadState.DELIVERED}
     if wanted.state is not None:
-        yield outbox.c.state == literal_column(f"'{wanted.state}'")
-    if narrow:
-        yield IS_UNDELIVERED
+        statement = statement.where(outbox.c.state.concat("") == wanted.state)
     if wanted.form is not None:
-        yield (outbox.c.form.concat("") if narrow else outbox.c.form) == wanted.form
+        statement = statement.where(outbox.c.form.concat("") == wanted.form)
     if wanted.customers is not None:
-        yield outbox.c.customer_id.concat("").in_(wanted.customers)
-    if wanted.since is not None:
-        yield outbox.c.lead_id >= earliest_id(wanted.since)
-    if wanted.until is not None:
-        yield outbox.c.lead_id < earliest_id(wanted.until)
-    if wanted.before is not None:
-        yield outbox.c.lead_id < wanted.before
+        statement = statement.where(outbox.c.customer_id.concat("").in_(wanted.customers))
+    return statement
 
 
 def count_undelivered(connection: Connection, *, customers: Collection[str] | None) -> dict[LeadState, int]:
@@ -175,7 +197,7 @@ def _count_between(
     connection: Connection, since: datetime, until: datetime, *, customers: Collection[str] | None
 ) -> dict[LeadState, int]:
     statement = select(outbox.c.state, func.count()).group_by(outbox.c.state)
-    statement = statement.where(*_conditions(Wanted(since=since, until=until)))
+    statement = statement.where(outbox.c.lead_id >= earliest_id(since), outbox.c.lead_id < earliest_id(until))
     if customers is not None:
         statement = statement.where(outbox.c.customer_id.in_(customers))
     return {LeadState(state): count for state, count in connection.execute(statement)}
