@@ -73,8 +73,10 @@ def _read_accept_language(header: str) -> list[str]:
     return [code for _, code in sorted(accepted, key=lambda item: -item[0])]
 
 
-def describe_error(code: str, *, translations: NullTranslations, label: str, limit: int | None = None) -> str:
-    """What is wrong with a field and what would be right. `limit` is in characters; see `too_long`."""
+def describe_error(
+    code: str, *, translations: NullTranslations, label: str, limit: float | None = None
+) -> str:
+    """What is wrong with a field and what would be right. `limit` is in characters for `too_long`."""
     sentence = _error_sentences(translations.gettext, limited=limit is not None).get(code)
     if sentence is None:
         sentence = translations.gettext("Please check “{label}”.")
@@ -90,6 +92,7 @@ def _error_sentences(gettext: Callable[[str], str], *, limited: bool) -> dict[st
         "too_long": gettext("“{label}” is too long. Please use at most {limit} characters.")
         if limited
         else gettext("“{label}” is too long. Please shorten it."),
+        "too_small": gettext("“{label}” must be at least {limit}."),
         "invalid_email": gettext("Please check the email address. It should look like name@example.com."),
         "invalid_phone": gettext(
             "Please check the phone number. Write it like 070-174 06 05,"

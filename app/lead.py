@@ -19,6 +19,11 @@ class LeadState(StrEnum):
         """What a visitor may know: a suspect is told the same as everyone else."""
         return _PUBLIC[self]
 
+    @property
+    def converts(self) -> bool:
+        """Whether advertising may learn from it: a suspect's lead, or a test's, would teach it wrong."""
+        return self not in {LeadState.QUARANTINED, LeadState.DISCARDED}
+
 
 _PUBLIC = {
     LeadState.PENDING: "accepted",

@@ -16,6 +16,7 @@ from app.intake.digests import Digests
 from app.intake.gatekeeper import Gatekeeper
 from app.intake.limits import Limiter
 from app.intake.proof import Challenger
+from app.links import LinkSigner
 from app.rates import OFF
 from app.resources import STATIC
 from app.store.store import Store
@@ -25,13 +26,16 @@ from app.web.admin.routes import list_routes
 from app.web.admin.sessions import Sessions
 from app.web.api import Api
 from app.web.assets import CachedFiles
+from app.web.embed import Embed
 from app.web.health import Health
 from app.web.metrics import Metrics
 from app.web.openapi import describe_api
 from app.web.pages import Pages
 from app.web.reception import Reception
 from app.web.refusals import Refusals
+from app.web.routing import COMPRESSED
 from app.web.security import Boundary, CrossOrigin
+from app.web.settling import SettlePages
 from app.web.tokens import TokenSigner
 
 
@@ -78,8 +82,10 @@ def create_app(
         *Api(reception).routes(),
         *Pages(reception).routes(),
         *list_routes(backoffice),
+        *Embed(reception).routes(),
+        *SettlePages(reception, LinkSigner(secret)).routes(),
         *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),
-        Mount("/static", CachedFiles(directory=STATIC)),
+        Mount("/static", CachedFiles(directory=STATIC), middleware=[COMPRESSED]),
     ]
     app.openapi = lambda: describe_api(forms.current, public_url=public_url)  # type: ignore[method-assign]
     secure = (public_url or "").startswith("https://")

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from app.errors import ConfigurationError, Mistake
 from app.passwords import check_hash
+from app.post import MailServer, read_address, read_mail_server
 from app.rates import check_rate
 from app.secret_file import find_exposure
 
@@ -88,6 +89,30 @@ def _check_public_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _check_webhook(value: SecretStr) -> SecretStr:
+    """Such addresses hold a secret: what is wrong is not repeated."""
+    address = value.get_secret_value()
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"\s", address):
+        raise ValueError("must be an address such as https://hooks.example.se/alerts")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("must begin with https://; http is for this machine alone")
+    return value
+
+
+def _check_mail_server(value: SecretStr) -> SecretStr:
+    read_mail_server(value.get_secret_value())
+    return value
+
+
+def _check_email(value: str) -> str:
+    return read_address(value.strip()).addr_spec
+
+
 _SQLITE = "sqlite:///"
 _POSTGRESQL = ("postgresql://", "postgresql+psycopg://")
 
@@ -110,6 +135,9 @@ def _check_database_url(value: str) -> str:
 def _check_password_hash(value: SecretStr) -> SecretStr:
     check_hash(value.get_secret_value())
     return value
+
+
+Webhook = Annotated[SecretStr, AfterValidator(_check_webhook)]
 
 
 def _check_fernet_key(key: SecretStr) -> SecretStr:
@@ -151,6 +179,10 @@ class Settings(BaseSettings):
         timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
     )
     reconcile_settle: Duration = timedelta(minutes=15)
+    smtp_url: Annotated[SecretStr, AfterValidator(_check_mail_server)] | None = None
+    alert_email: Annotated[str, AfterValidator(_check_email)] | None = None
+    alert_webhook: Webhook | None = None
+    heartbeat_url: Webhook | None = None
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
     secret_key: SecretStr | None = None
     admin_password_hash: Annotated[SecretStr, AfterValidator(_check_password_hash)] | None = None
@@ -175,6 +207,10 @@ class Settings(BaseSettings):
         """What `read_environment` found, and nothing behind its back: it knows NAME_FILE, and tells every mistake."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
+
+    @cached_property
+    def mail_server(self) -> MailServer | None:
+        return read_mail_server(self.smtp_url.get_secret_value()) if self.smtp_url else None
 
     @cached_property
     def database(self) -> Path | str:
@@ -232,12 +268,13 @@ def read_environment(process: Mapping[str, str] = os.environ, *, dotenv: Path = 
                 break
     found.mistakes += _check_login(sources)
     found.settings = _build(given, files, found.mistakes)
-    found.mistakes += _check_secret(found.settings, given)
+    found.mistakes += [*_check_secret(found.settings, given), *_check_sender(found.settings)]
     found.warnings += [
         *_look_at_dotenv(dotenv, sources[1]),
-        *_find_idle(sources),
         *_find_typos(sources),
+        *_look_at_proxies(found.settings),
         *_look_at_times(found.settings),
+        *_look_at_mail(found.settings),
     ]
     return found
 
@@ -302,6 +339,16 @@ def _check_secret(settings: Settings, given: Mapping[str, object]) -> Iterator[M
         )
 
 
+def _check_sender(settings: Settings) -> Iterator[Mistake]:
+    server = settings.mail_server
+    if server is not None and server.sender is None and settings.alert_email is None:
+        yield Mistake(
+            PREFIX + "SMTP_URL",
+            "",
+            "names no sender; add ?from=leads@example.se, or set LEADGATE_ALERT_EMAIL, which is used otherwise",
+        )
+
+
 def _build(given: dict[str, Any], files: dict[str, Path], mistakes: list[Mistake]) -> Settings:
     try:
         return Settings(**given, files=files)
@@ -319,31 +366,31 @@ def _describe(error: dict[str, Any]) -> Mistake:
     return Mistake(PREFIX + str(setting).upper(), place, message)
 
 
-# Names of the interface that nothing acts on yet: better said than believed.
-_IDLE = (
-    "SMTP_URL",
-    "ALERT_EMAIL",
-    "ALERT_WEBHOOK",
-    "HEARTBEAT_URL",
-)
-
-
-def _find_idle(sources: tuple[Mapping[str, str], ...]) -> Iterator[Mistake]:
-    for name in _IDLE:
-        if any(source.get(PREFIX + name) or source.get(f"{PREFIX}{name}_FILE") for source in sources):
-            yield Mistake(PREFIX + name, "", "has no effect in this version")
-
-
 def _find_typos(sources: tuple[Mapping[str, str], ...]) -> Iterator[Mistake]:
     known = {name.removeprefix(PREFIX) for name in NAMES}
     for name in sorted({name for source in sources for name in source if name.startswith(PREFIX)}):
         word = name.removeprefix(PREFIX).removesuffix("_FILE")
-        if (
-            word not in known
-            and word not in _IDLE
-            and (near := get_close_matches(word, sorted(known), n=1, cutoff=0.7))
-        ):
+        if word not in known and (near := get_close_matches(word, sorted(known), n=1, cutoff=0.7)):
             yield Mistake(name, "", f"is no setting. Did you mean {PREFIX}{near[0]}?")
+
+
+def _look_at_proxies(settings: Settings) -> Iterator[Mistake]:
+    if (settings.public_url or "").startswith("https://") and not settings.trusted_proxies:
+        yield Mistake(
+            PREFIX + "TRUSTED_PROXIES",
+            "",
+            "is not set, though LEADGATE_PUBLIC_URL is https, for which a proxy must stand in front: all visitors"
+            " will seem to come from it, and share one limit; name its network, such as 127.0.0.1",
+        )
+
+
+def _look_at_mail(settings: Settings) -> Iterator[Mistake]:
+    if settings.mail_server is None:
+        if settings.alert_email:
+            yield Mistake(PREFIX + "ALERT_EMAIL", "", "has no effect without LEADGATE_SMTP_URL")
+    elif settings.public_url is None:
+        told = "is missing: mail to the office has no links by which an agent settles a held lead"
+        yield Mistake(PREFIX + "PUBLIC_URL", "", told)
 
 
 def _look_at_times(settings: Settings) -> Iterator[Mistake]:

@@ -69,6 +69,8 @@ DELIVERED = Count(
     "delivered", "Leads known to be in Vitec: created, or found there after a lost answer.", ("form", "how")
 )
 HELD = Count("held", "Leads put in front of a human.", ("form",))
+QUARANTINED = Count("quarantined", "Leads put in quarantine for what looked like spam.", ("form",))
+SPAM_SIGNS = Count("spam_signs", "What spoke against leads that were kept, in quarantine or not.", ("sign",))
 VITEC_CALLS = Count("vitec_calls", "Calls to Vitec by what their answers meant.", ("call", "outcome"))
 
 TIME_TO_VITEC = Spread(
@@ -91,8 +93,12 @@ COMMIT_SECONDS = Spread(
 VIOLATIONS = Level(
     "invariant_violations", "Rows in a state that must not be, as the last audit found them.", ("invariant",)
 )
+UNNAMED_PROXY = Level(
+    "unnamed_proxy",
+    "Whether all submissions come through one proxy that LEADGATE_TRUSTED_PROXIES does not name.",
+)
 AUDITED_AT = Level("audited_timestamp_seconds", "When the last audit of the store ended.")
 
-COUNTS = (ACCEPTED, REPLAYED, REFUSED, DELIVERED, HELD, VITEC_CALLS)
+COUNTS = (ACCEPTED, REPLAYED, REFUSED, DELIVERED, HELD, QUARANTINED, SPAM_SIGNS, VITEC_CALLS)
 SPREADS = (TIME_TO_VITEC, VITEC_SECONDS, COMMIT_JOBS, COMMIT_SECONDS)
-LEVELS = (VIOLATIONS, AUDITED_AT)
+LEVELS = (VIOLATIONS, UNNAMED_PROXY, AUDITED_AT)

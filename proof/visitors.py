@@ -14,7 +14,7 @@ import httpx
 from proof.fleet import ask
 from proof.table import Row
 
-PATIENCE = 240.0
+PATIENCE = 600.0
 """Seconds after which a run is said not to have come to rest."""
 
 _READY_WITHIN = 60.0

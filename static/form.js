@@ -186,8 +186,8 @@
   }
 
   function readError({ pointer, detail }) {
-    const parts = pointer.slice(2).split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
-    return { name: parts.map(decodeURIComponent).join("."), text: detail };
+    const parts = decodeURIComponent(pointer.slice(2)).split("/");
+    return { name: parts.map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~")).join("."), text: detail };
   }
 
   // --- while the network is away ---
@@ -279,7 +279,18 @@
     keep([...new FormData(form)], false);
   });
 
+  // A field is left by pressing the button: if a message came or went now, the button would move away from under
+  // the finger, and the press be lost.
+  let pressed = false;
+  document.addEventListener("pointerdown", () => (pressed = true), true);
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => (pressed = false), true);
+
   form.addEventListener("change", ({ target }) => {
+    if (!pressed) return check(target);
+    document.addEventListener("pointerup", () => setTimeout(() => busy || check(target)), { once: true });
+  });
+
+  function check(target) {
     const field = target.closest(".field");
     if (!field) return;
     unmark(field);
@@ -287,7 +298,7 @@
     if (fault) mark(fault);
     if (words.either && target.name === "phone" && !isBlank(target) && isBlank(find("email")))
       unmark(find("email").closest(".field"));
-  });
+  }
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.(".summary a");

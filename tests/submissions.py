@@ -29,6 +29,7 @@ fields = [
     { name = "otherEmail", type = "email", label = "Annan e-post" },
     { name = "otherPhone", type = "tel", label = "Annan telefon" },
     { name = "budget", type = "number", label = "Budget", max_length = 12 },
+    { name = "rooms", type = "number", label = { sv = "Antal rum", en = "Rooms" }, min = 1 },
     { name = "otherZip", type = "postcode", label = "Annat postnummer" },
     { name = "kind", type = "select", label = { sv = "Sort", en = "Kind" }, options = [
         { value = "villa", label = { sv = "Villa", en = "House" } },

@@ -82,10 +82,11 @@ def test_check_is_content(shell: Shell) -> None:
     assert [warning.split(": ")[:2] for warning in warnings] == [
         ["warning", "LEADGATE_VITEC_USER"],
         ["warning", "LEADGATE_RECONCILE_SETTLE"],
+        ["warning", "LEADGATE_SMTP_URL"],
         ["warning", "forms.toml"],
         ["warning", "forms.toml"],
     ]
-    assert verdict == "ok: 1 form, 4 warnings"
+    assert verdict == "ok: 1 form, 5 warnings"
 
 
 def test_check_tells_the_mistakes_of_environment_and_forms_at_once(shell: Shell) -> None:

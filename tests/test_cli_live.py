@@ -81,7 +81,7 @@ def test_a_sound_configuration_is_told_so(agency: Shell, vitec: Running) -> None
     assert f"receiver {AGENT}: user Karin Ekdal (forms.kontakt)" in outcome.out
     assert "Vitec has no call that lists lead sources" in outcome.out
     assert f"{LEAD_SOURCE} (forms.kontakt)" in outcome.out
-    assert outcome.out.splitlines()[-1] == "ok: 1 form, 2 warnings"
+    assert outcome.out.splitlines()[-1] == "ok: 1 form, 3 warnings"
     assert (vitec.app.state.world.contacts, vitec.app.state.world.leads) == ([], [])  # nothing is made
 
 

@@ -381,14 +381,14 @@ def test_db_rekey_through_a_running_server_that_has_the_key(shell: Shell, kept: 
 
 def test_check_names_a_missing_key_and_what_is_not_sealed_yet(shell: Shell, kept: Path) -> None:
     settings = read_environment({"LEADGATE_ENCRYPTION_KEYS": NEW}).settings
-    (behind,) = reports.look_at_keys(settings)
+    (behind,) = reports.look_at_store(settings)
     assert behind.message == "1 leads are not under the newest key: run leadgate db rekey"
     shell.set(LEADGATE_ENCRYPTION_KEYS=NEW)
     assert shell("db", "rekey").code == 0
-    assert reports.look_at_keys(settings) == []
-    (missing, _) = reports.look_at_keys(read_environment({"LEADGATE_ENCRYPTION_KEYS": OLD}).settings)
+    assert reports.look_at_store(settings) == []
+    (missing, _) = reports.look_at_store(read_environment({"LEADGATE_ENCRYPTION_KEYS": OLD}).settings)
     assert missing.message == f"lacks key {name_key(NEW)}, which has encrypted leads: they wait for it"
-    (missing,) = reports.look_at_keys(read_environment({}).settings)
+    (missing,) = reports.look_at_store(read_environment({}).settings)
     assert name_key(NEW) in missing.message
 
 

@@ -44,8 +44,6 @@ def test_the_example_works_with_every_key_in_it(everything: Path) -> None:
     assert forms.api_keys["portal"].forms == ("kontakt",)
     assert {warning.key for warning in find_warnings(forms)} == {
         "forms.kontakt.routes",
-        # Not acted on by this version.
-        "forms.kontakt.office_email",
     }
 
 

@@ -43,6 +43,26 @@ def test_an_origin_in_the_clear_is_asked_about_except_on_this_machine(tmp_path: 
     }
 
 
+def test_colours_that_are_hard_to_read_are_asked_about(tmp_path: Path) -> None:
+    def look(theme: str) -> dict[str, str]:
+        found = warnings(tmp_path, f"{FORM}theme = {{ {theme} }}\n")
+        return {key.removeprefix("forms.sell.theme."): message for key, message in found.items()}
+
+    assert look('accent = "#0a5c36", background = "#faf6ef", text = "#1a1a1a"') == {}
+    assert look('background = "#ffffff", text = "#767676"') == {}  # 4.54
+    assert look('background = "#ffffff", text = "#777777"') == {
+        "text": "#777777 on #ffffff, the light background, has a contrast of 4.4:1, and text needs 4.5:1"
+        " (WCAG 2.2 AA); choose colours further apart"
+    }
+    assert look('background = "#555555"').keys() == {"background"}
+    assert look('accent = "#ffd400"') == {
+        "accent": "#ffd400 on #ffffff, the light background, has a contrast of 1.4:1, and text needs 4.5:1"
+        " (WCAG 2.2 AA); buttons keep it, links are shown in the text's colour"
+    }
+    assert look('accent = "#ffd400", mode = "dark"') == {}
+    assert "the dark background" in look('accent = "#0a5c36", mode = "auto"')["accent"]
+
+
 def test_customers_that_are_no_office_are_asked_about(tmp_path: Path) -> None:
     text = FORM.replace("M1", "S1") + 'receiver = "a"\n[receivers.a]\ncustomer_id = "G2"\n'
     found = warnings(tmp_path, text)

@@ -26,6 +26,7 @@ CODES = (
     "required",
     "email_or_phone_required",
     "too_long",
+    "too_small",
     "invalid_email",
     "invalid_phone",
     "invalid_postcode",

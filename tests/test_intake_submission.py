@@ -137,6 +137,11 @@ REFUSED = [
     pytest.param("budget", 10**5000, "too_long", id="a number of 5,000 digits"),
     ("budget", 1e300, "too_long"),
     ("budget", "1" * 13, "too_long"),
+    ("rooms", "0", "too_small"),
+    ("rooms", -3, "too_small"),
+    ("rooms", "\u22123", "too_small"),
+    ("rooms", 0.9, "too_small"),
+    ("rooms", "tre", "invalid_number"),
     ("budget", True, "invalid_type"),
     ("budget", [1], "invalid_type"),
     ("nickname", "a" * 11, "too_long"),
@@ -176,7 +181,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("field", "value", "code"), REFUSED)
 def test_a_wrong_value_is_refused_by_its_field_and_code(field: str, value: Any, code: str) -> None:
-    assert errors({**ANNA, field: value}) == [("#/" + field.replace(".", "/"), code)]
+    assert errors({**ANNA, field: value}) == [("#/" + field, code)]
 
 
 def test_all_errors_come_at_once_in_the_order_of_the_page() -> None:
@@ -206,6 +211,21 @@ def test_all_errors_come_at_once_in_the_order_of_the_page() -> None:
         ("#/notice/shownAt", "invalid_notice"),
         ("#/unknown", "unknown_field"),
     ]
+
+
+def test_a_dot_in_a_name_is_no_step_of_the_pointer() -> None:
+    raw = {**ANNA, "consents.newsletter": True, "a/b": 1, "consents": {"x.y": True}}
+    assert errors(raw) == [
+        ("#/consents/x.y", "unknown_field"),
+        ("#/consents.newsletter", "unknown_field"),
+        ("#/a~1b", "unknown_field"),
+    ]
+
+
+def test_a_number_that_is_too_small_is_told_the_least() -> None:
+    with pytest.raises(SubmissionRefused) as refused:
+        check({**ANNA, "rooms": "0"})
+    assert refused.value.errors[0].detail == "”Antal rum” ska vara minst 1."
 
 
 def test_a_refusal_is_told_in_the_visitor_s_language_and_repeats_nothing_that_was_typed() -> None:

@@ -11,6 +11,9 @@ from proof.postgresql import Server, run_server
 from proof.scenarios import AFTER, BEFORE, POSTGRESQL, SQLITE, Scenario
 from proof.trials import Trial, add_notes
 
+# Each waits for settle times and leases, and for processes that start again and again.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
@@ -29,7 +32,7 @@ def check(trial: Trial, seed: int = 1) -> None:
 @pytest.mark.parametrize(
     "scenario",
     [
-        Scenario(name="kills, stops and faults", faults=BEFORE + AFTER, kill=0.02, stop=0.01, every=6),
+        Scenario(name="kills, stops and faults", faults=BEFORE + AFTER, kill=0.02, stop=0.01),
         Scenario(name="nothing may be read", faults=AFTER, reads="reads_forbidden", kill=0.01),
     ],
     ids=lambda scenario: scenario.name,
@@ -45,7 +48,7 @@ def test_nothing_is_lost_and_nothing_doubled(scenario: Scenario, database: str, 
 
 
 def test_two_servers_and_two_deliverers_share_the_leads(server: Server) -> None:
-    scenario = Scenario(name="a fleet", faults=BEFORE + AFTER, servers=2, deliverers=2, every=4)
+    scenario = Scenario(name="a fleet", faults=BEFORE + AFTER, servers=2, deliverers=2, every=6)
     row = asyncio.run(run_scenario(scenario, seed=1, leads=15, server=server))
     assert (row.trials, row.lost, row.doubled, row.held, "rest" in row.note) == (16, 0, 0, 0, False)
 

@@ -23,6 +23,10 @@ GOOD = {
     "LEADGATE_VITEC_RATE": "0.5",
     "LEADGATE_RETRY_SCHEDULE": "500ms, 1m,2h",
     "LEADGATE_RECONCILE_SETTLE": "20m",
+    "LEADGATE_SMTP_URL": f"smtps://leads%40byran.example:{SECRET}@mail.byran.example",
+    "LEADGATE_ALERT_EMAIL": "drift@byran.example",
+    "LEADGATE_ALERT_WEBHOOK": "https://hooks.example.se/alerts?key=1",
+    "LEADGATE_HEARTBEAT_URL": "http://127.0.0.1:9000/ping",
     "LEADGATE_PUBLIC_URL": "https://forms.example.se/",
     "LEADGATE_SECRET_KEY": SECRET,
     "LEADGATE_ADMIN_PASSWORD_HASH": "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$lA7l0SB6xEKgWTbVCJsWXw",
@@ -256,12 +260,47 @@ def test_a_name_with_a_slip_of_the_pen_is_a_warning(nowhere: Path) -> None:
     ]
 
 
-def test_names_that_nothing_acts_on_yet_are_told(nowhere: Path) -> None:
-    later = "SMTP_URL ALERT_EMAIL ALERT_WEBHOOK HEARTBEAT_URL"
-    environment = read({f"LEADGATE_{name}": "x" for name in later.split()}, nowhere)
-    assert environment.mistakes == []
-    assert [str(one) for one in environment.warnings] == [
-        f"LEADGATE_{name}: has no effect in this version" for name in later.split()
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ({"SMTP_URL": f"mail://{SECRET}"}, "SMTP_URL: must be smtp://user:password@host:587"),
+        ({"SMTP_URL": f"smtp://host?to={SECRET}"}, "SMTP_URL: must be smtp://user:password@host:587"),
+        ({"SMTP_URL": f"smtp://host/{SECRET}"}, "SMTP_URL: must be smtp://user:password@host:587"),
+        ({"SMTP_URL": f"smtp://{SECRET}@host"}, "SMTP_URL: has half a login"),
+        ({"SMTP_URL": f"smtp://host?from={SECRET}"}, "SMTP_URL: must be an e-mail address"),
+        ({"SMTP_URL": f"smtp://partner:{SECRET}@host"}, "SMTP_URL: names no sender; add ?from="),
+        ({"SMTP_URL": f"smtp://host:{SECRET}"}, "SMTP_URL: must be smtp://user:password@host:587"),
+        ({"ALERT_EMAIL": SECRET}, "ALERT_EMAIL: must be an e-mail address"),
+        ({"ALERT_EMAIL": f"a@b.se\nBcc: {SECRET}@c.se"}, "ALERT_EMAIL: must be an e-mail address"),
+        ({"ALERT_WEBHOOK": f"http://hooks.example.se/{SECRET}"}, "ALERT_WEBHOOK: must begin with https://"),
+        ({"ALERT_WEBHOOK": SECRET}, "ALERT_WEBHOOK: must be an address such as"),
+        ({"HEARTBEAT_URL": f"ftp://{SECRET}"}, "HEARTBEAT_URL: must be an address such as"),
+    ],
+)
+def test_ways_to_tell_people_that_cannot_be_used(nowhere: Path, names: dict[str, str], told: str) -> None:
+    [mistake] = tell(read({f"LEADGATE_{name}": value for name, value in names.items()}, nowhere))
+    assert mistake.startswith(f"LEADGATE_{told}")
+    assert SECRET not in mistake
+
+
+def test_a_mail_server_is_read_whole(nowhere: Path) -> None:
+    server = read(GOOD, nowhere).settings.mail_server
+    assert server is not None
+    assert (server.host, server.port, server.tls) == ("mail.byran.example", 465, True)
+    assert (server.username, server.password) == ("leads@byran.example", SECRET)
+    assert server.sender is not None
+    assert server.sender.addr_spec == "leads@byran.example"
+    named = read({"LEADGATE_SMTP_URL": "smtp://localhost?from=Leads <a@b.se>"}, nowhere).settings.mail_server
+    assert named is not None
+    assert (named.port, named.tls, named.is_local, str(named.sender)) == (587, False, True, "Leads <a@b.se>")
+
+
+def test_mail_that_says_less_than_it_could_is_a_warning(nowhere: Path) -> None:
+    assert [one.source for one in read({"LEADGATE_ALERT_EMAIL": "a@b.se"}, nowhere).warnings] == [
+        "LEADGATE_ALERT_EMAIL"
+    ]
+    assert [one.source for one in read({"LEADGATE_SMTP_URL": "smtp://h?from=a@b.se"}, nowhere).warnings] == [
+        "LEADGATE_PUBLIC_URL"
     ]
 
 

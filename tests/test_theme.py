@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.forms.colours import READABLE, contrast
 from app.forms.model import Form, Privacy, Theme
 from app.lead import Destination
 from app.resources import STATIC
-from app.web.theme import READABLE, contrast, has_theme, render_theme
+from app.web.theme import has_theme, render_theme
 
 TEXT = {"sv": "x"}
 COLOURS = st.from_regex(r"#(?:[0-9a-f]{3}|[0-9a-fA-F]{6})", fullmatch=True)
@@ -85,6 +86,11 @@ def test_the_background_of_an_automatic_theme_is_the_light_one_only() -> None:
     assert set(read_properties(dark)) == {"link"}
 
 
+def test_the_edge_of_a_field_is_seen_where_words_are_barely_read() -> None:
+    found = read_properties(render(Theme(background="#777777", text="#ffffff")))
+    assert contrast(found["line"], "#777777") >= 3
+
+
 @given(accent=COLOURS, background=COLOURS, mode=st.sampled_from(["light", "dark"]))
 def test_words_can_be_read_on_any_accent_and_background(accent: str, background: str, mode: str) -> None:
     text = max(("#111111", "#eeeeee"), key=lambda colour: contrast(colour, background))
@@ -93,6 +99,7 @@ def test_words_can_be_read_on_any_accent_and_background(accent: str, background:
     assert contrast(found["on-accent"], found["accent"]) >= READABLE
     for name in ("link", "muted", "error"):
         assert contrast(found[name], found["ground"]) >= least, name
+    assert contrast(found["line"], found["ground"]) >= min(3, least)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.test_web_security import list_public
 Document = dict[str, Any]
 METHODS = {"get", "post", "options"}
 JSON = {"Content-Type": "application/json"}
+LIMIT = 10
 
 
 async def fetch(gateway: Gateway) -> Document:
@@ -177,6 +178,11 @@ async def drive(gateway: Gateway) -> list[tuple[str, str, httpx.Response]]:
         await ask(leads, "POST", LEADS, **options)
     await ask(leads, "POST", LEADS.replace("kontakt", "okand"), json=ANNA)
     await ask(leads, "OPTIONS", LEADS)
+    await ask(leads, "POST", LEADS, json=ANNA, headers={"Authorization": "Bearer x"})
+    await ask(leads, "POST", LEADS, json=ANNA | {"firstName": "www.x.se"}, headers={"Prefer": "challenge"})
+    for number in range(LIMIT + 1):
+        await ask(leads, "POST", LEADS.replace("kontakt", "prov"), json=ANNA | {"message": str(number)})
+    await ask("/f/{form}", "POST", "/f/prov", data=ANNA)
     for name in ("kontakt", "okand"):
         await ask("/api/v1/forms/{form}", "GET", f"/api/v1/forms/{name}")
         await ask("/f/{form}", "GET", f"/f/{name}")
@@ -199,6 +205,11 @@ async def drive(gateway: Gateway) -> list[tuple[str, str, httpx.Response]]:
         as_json = {"Accept": "application/json"} | options.get("headers", {})
         await ask("/f/{form}", "POST", "/f/kontakt", **options | {"headers": as_json})
     await ask("/f/{form}", "POST", "/f/kontakt", data=ANNA, headers={"Accept": "application/json"})
+    for file in ("v1.json", "v1.js", "okand.js"):
+        script = await ask("/embed/{file}", "GET", f"/embed/{file}")
+        known = {"If-None-Match": script.headers.get("etag", "")}
+        await ask("/embed/{file}", "GET", f"/embed/{file}", headers=known)
+    await ask("/embed/v1/{form}", "GET", "/embed/v1/kontakt")
     for path in ("/healthz", "/readyz"):
         await ask(path, "GET", path)
     gateway.store.close()
@@ -212,7 +223,7 @@ async def drive(gateway: Gateway) -> list[tuple[str, str, httpx.Response]]:
 
 @pytest.mark.anyio
 async def test_what_is_documented_is_what_happens(tmp_path: Path) -> None:
-    async with open_gateway(tmp_path) as gateway:
+    async with open_gateway(tmp_path, rate_limit=f"{LIMIT}/hour") as gateway:
         document = await fetch(gateway)
         produced = await drive(gateway)
     # Of a defect there is no honest way to make one in every operation.
@@ -229,5 +240,11 @@ async def test_what_is_documented_is_what_happens(tmp_path: Path) -> None:
         assert kind in content or (not content and not answer.content)
         if kind.endswith("json"):
             validator(document, content[kind]["schema"]).validate(answer.json())
-        for name in ("Location", "Retry-After", "Idempotent-Replayed", "Preference-Applied"):
+        for name in (
+            "Location",
+            "Retry-After",
+            "Idempotent-Replayed",
+            "Preference-Applied",
+            "Leadgate-Conversion",
+        ):
             assert (name not in answer.headers) or name in described["headers"]

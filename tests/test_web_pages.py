@@ -1,5 +1,6 @@
 """The visitor's pages, as a browser without JavaScript meets them."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from itsdangerous import TimestampSigner
 from app.web.tokens import TokenSigner
 from tests.gateways import (
     ANNA,
+    FORMS,
     HOST,
     LISTED,
     NOBODY,
@@ -459,3 +461,21 @@ async def test_the_pages_script_is_refused_with_problems(tmp_path: Path) -> None
         assert (away.status_code, away.headers["retry-after"]) == (503, "5")
         assert away.json()["detail"].startswith("Nothing has been sent.")
         assert await gateway.count() == 0
+
+
+async def test_a_framed_form_weighs_fifteen_kilobytes_at_most(tmp_path: Path) -> None:
+    """Page, styles and scripts as they are sent, of the longest preset in the most elaborate theme."""
+    text = FORMS.replace('accent = "#0a5c36"', 'accent = "#0a5c36"\nbackground = "#faf6ef"\nmode = "auto"')
+    async with open_gateway(tmp_path, text) as gateway:
+        page = await gateway.client.get("/f/vardering?lang=en", headers=FRAMED)
+        addresses = re.findall(r'(?:src|href)="(/(?:static|f)/[^"]+\?v=[^"]+)"', page.text)
+        files = [await gateway.client.get(address) for address in addresses]
+        assert {urlsplit(address).path for address in addresses} >= {
+            "/static/leadgate.css",
+            "/static/leadgate-dark.css",
+            "/static/form.js",
+            "/f/vardering/theme.css",
+        }
+        weights = [answer.num_bytes_downloaded for answer in (page, *files)]
+        assert all(weights)
+        assert sum(weights) <= 15_000, weights

@@ -40,10 +40,13 @@ ALWAYS = {
 CLOSED = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
 NO_STORE = {"cache-control": "no-store"}
 VARY = {"vary": "Origin"}
+GZIP = {"content-encoding": "gzip", "vary": "Accept-Encoding"}
 _PAGE = (
     "default-src 'none'; style-src 'self'{0}; script-src 'self'; img-src 'self' data:{1}; connect-src 'self'; "
     "form-action 'self'{2}; base-uri 'none'; frame-ancestors 'self'{3}"
 )
+SHARED_ALIKE = {"access-control-allow-origin": "*", "cross-origin-resource-policy": "cross-origin"}
+SHARED = SHARED_ALIKE | {"content-encoding": "gzip", "vary": "Accept-Encoding"}
 LISTED_FRAMES = " https://www.byran.se https://byran.se:8443 http://localhost:8002"
 
 
@@ -60,7 +63,7 @@ VARDERING = page(
 )
 # What each answer says beside ALWAYS. Of the content alone: type, length, digest and date.
 HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
-    ("POST", LEADS, 202, CLOSED | VARY),
+    ("POST", LEADS, 202, CLOSED | VARY | {"leadgate-conversion": "1"}),
     ("POST", LEADS, 400, CLOSED | VARY | NO_STORE),
     ("POST", LEADS, 403, CLOSED | VARY | NO_STORE),
     ("POST", "/api/v1/forms/okand/leads", 404, CLOSED | VARY | NO_STORE),
@@ -77,20 +80,20 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
     ("GET", "/api/v1/leads/KEPT", 200, CLOSED | VARY | NO_STORE),
     ("GET", "/api/v1/leads/KEPT", 503, CLOSED | VARY | NO_STORE),
     ("GET", f"/api/v1/leads/{NOBODY}", 404, CLOSED | VARY | NO_STORE),
-    ("GET", "/f/kontakt", 200, KONTAKT),
+    ("GET", "/f/kontakt", 200, KONTAKT | GZIP),
     ("POST", "/f/kontakt", 303, CLOSED),
-    ("POST", "/f/kontakt", 403, KONTAKT),
-    ("POST", "/f/kontakt", 413, KONTAKT),
-    ("POST", "/f/kontakt", 415, KONTAKT),
-    ("POST", "/f/kontakt", 422, KONTAKT),
-    ("POST", "/f/kontakt", 503, KONTAKT),
+    ("POST", "/f/kontakt", 403, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 413, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 415, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 422, KONTAKT | GZIP),
+    ("POST", "/f/kontakt", 503, KONTAKT | GZIP),
     ("PUT", "/f/kontakt", 405, KONTAKT),
     ("GET", "/f/kontakt/thanks/KEPT", 200, KONTAKT),
     ("GET", "/f/kontakt/thanks/KEPT", 503, KONTAKT),
     ("GET", f"/f/kontakt/thanks/{NOBODY}", 404, KONTAKT),
-    ("GET", "/f/vardering", 200, VARDERING),
-    ("GET", "/f/objekt", 200, page()),
-    ("GET", "/f/okand", 404, page()),
+    ("GET", "/f/vardering", 200, VARDERING | GZIP),
+    ("GET", "/f/objekt", 200, page() | GZIP),
+    ("GET", "/f/okand", 404, page() | GZIP),
     ("GET", "/f/vardering/theme.css", 200, CLOSED | {"cache-control": "public, max-age=86400"}),
     ("GET", "/f/okand/theme.css", 404, page()),
     ("GET", "/healthz", 200, CLOSED | NO_STORE),
@@ -104,10 +107,15 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
         "GET",
         "/static/leadgate.css",
         200,
-        CLOSED | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
+        CLOSED
+        | GZIP
+        | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
     ),
     ("GET", "/admin", 404, page()),
     ("POST", "/admin/login", 404, page()),
+    ("GET", "/embed/v1.js", 200, CLOSED | SHARED | {"cache-control": "public, max-age=300"}),
+    ("GET", "/embed/okand.js", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
+    ("GET", "/embed/v1/kontakt", 200, CLOSED | NO_STORE | SHARED_ALIKE),
     ("GET", "/static/okand.css", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("GET", "/", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("GET", "/defect", 500, CLOSED | NO_STORE | {"vary": "Accept"}),
@@ -231,6 +239,8 @@ ROUTES = {
     ("/admin/forms", "GET"): OPERATORS,
     ("/admin/forms/{form}", "GET"): OPERATORS,
     ("/admin/audit", "GET"): OPERATORS,
+    ("/embed/{file}", "GET"): EMBEDDERS,
+    ("/embed/v1/{form}", "GET"): EMBEDDERS,
     ("/healthz", "GET"): WATCHERS,
     ("/readyz", "GET"): WATCHERS,
     ("/metrics", "GET"): WATCHERS,
@@ -297,6 +307,7 @@ def test_every_route_has_a_snapshot_of_a_success_and_of_a_refusal(tmp_path: Path
     assert {path for path, statuses in by_path.items() if max(statuses) < 400} <= {
         "/openapi.json",
         "/healthz",
+        "/embed/v1/{form}",
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from app.cli.configuration import Configuration
+from app.cli.configuration import Configuration, locate_store
 from app.cli.control import ask, find_server, name_actor
 from app.cli.gateway import open_gateway, require_live_form
 from app.delivery.canary import Landed, deliver_alone, read_back
@@ -76,7 +76,7 @@ async def _follow(configuration: Configuration, form: str, lead_id: str, *, pati
     """Until it is settled, or `patience` is over; then reads it back."""
     status = await _await_settled(configuration, lead_id, patience=patience)
     contact_id, vitec_lead_id = await asyncio.to_thread(
-        read_beside, configuration.settings.database, partial(find_vitec_ids, lead_id=lead_id)
+        read_beside, locate_store(configuration.settings), partial(find_vitec_ids, lead_id=lead_id)
     )
     calls: tuple[CallFinding, ...] = ()
     if contact_id and vitec_lead_id:
@@ -97,7 +97,7 @@ async def _await_settled(configuration: Configuration, lead_id: str, *, patience
     end = asyncio.get_running_loop().time() + patience.total_seconds()
     look = partial(find_status, lead_id=lead_id)
     while True:
-        status = await asyncio.to_thread(read_beside, configuration.settings.database, look)
+        status = await asyncio.to_thread(read_beside, locate_store(configuration.settings), look)
         if status is None:
             raise OperatorError("the canary has been erased meanwhile")
         if status.state is not LeadState.PENDING or asyncio.get_running_loop().time() >= end:

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.cli.canary import Canary, send_canary
 from app.cli.configuration import Configuration, read_configuration
-from app.cli.reports import look_at_keys, rename_keys
+from app.cli.reports import look_at_store, rename_keys
 from app.delivery.inspection import Inspector
 from app.delivery.pace import Pace
 from app.delivery.verdicts import CallFinding, CustomerFinding, IdFinding
@@ -33,7 +33,7 @@ def check(*, live: bool, canary: str | None, as_json: bool) -> int:
             raise
         _print_json({"ok": False, "mistakes": [asdict(one) for one in error.mistakes]})
         return 1
-    warnings = (*configuration.warnings, *look_at_keys(configuration.settings))
+    warnings = (*configuration.warnings, *look_at_store(configuration.settings))
     configuration = replace(configuration, warnings=warnings)
     findings = asyncio.run(_inspect(configuration)) if live else []
     sent = send_canary(configuration, canary) if canary else None

@@ -1,6 +1,7 @@
 """The configuration of a process: environment and forms file, read together so that every mistake is told."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from app.errors import ConfigurationError, Mistake
@@ -42,10 +43,27 @@ def read_configuration() -> Configuration:
         users=users,
         warnings=(
             *environment.warnings,
+            *_look_at_who_is_told(settings, forms),
             *find_warnings(forms),
             *find_strangers(users, forms, settings.users),
         ),
     )
+
+
+def _look_at_who_is_told(settings: Settings, forms: Forms) -> Iterator[Mistake]:
+    """A held lead needs a human, and a human needs to know."""
+    mail = settings.mail_server is not None
+    if not mail and settings.alert_webhook is None:
+        told = "is missing: nobody is told when a lead is held or Vitec refuses the login"
+        yield Mistake(f"{PREFIX}SMTP_URL", "", told)
+    for form in forms.forms.values():
+        if mail and not settings.alert_email and not form.destination.office_email:
+            told = "is missing, and so is LEADGATE_ALERT_EMAIL: nobody gets the form's held leads by mail"
+            yield Mistake(form.source, f"forms.{form.name}.office_email", told)
+        if form.receipt and not mail:
+            yield Mistake(
+                form.source, f"forms.{form.name}.receipt", "has no effect without LEADGATE_SMTP_URL"
+            )
 
 
 def reread_forms(settings: Settings) -> Forms:

@@ -160,7 +160,7 @@ def _load_secret(settings: Settings) -> bytes:
 
 
 @asynccontextmanager
-async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[None]:
+async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[Worker]:
     """Delivers until `stop` is set; a defect sets it too, and is raised at the end of the block."""
     settings = gateway.settings
     async with VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format) as client:
@@ -171,7 +171,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
         # Drains beside whatever else stops: together they have ten seconds.
         draining = asyncio.create_task(_drain(worker, stop))
         try:
-            yield
+            yield worker
         finally:
             stop.set()
             auditing.cancel()

@@ -6,8 +6,9 @@ import gc
 import signal
 import socket
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from importlib import import_module
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import uvicorn
 
 from app.cli.configuration import Configuration
 from app.cli.gateway import delivering, open_gateway
+from app.cli.telling import telling
 from app.errors import LeadgateError
 from app.log import get_logger, report_loop_error
+from app.settings import Network
 from app.store.sqlite import has_wal_reset_bug
 from app.web.protocol import PunctualProtocol, raise_file_limit
 
@@ -53,7 +56,7 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def make_server(app: Any, *, trusted_proxies: Sequence[object] = ()) -> Server:
+def make_server(app: Any, *, trusted_proxies: Sequence[Network] = ()) -> Server:
     return Server(
         uvicorn.Config(
             app,
@@ -64,11 +67,19 @@ def make_server(app: Any, *, trusted_proxies: Sequence[object] = ()) -> Server:
             server_header=False,
             # uvicorn believes loopback by default; here nobody is believed who is not named.
             proxy_headers=bool(trusted_proxies),
-            forwarded_allow_ips=",".join(str(network) for network in trusted_proxies),
+            forwarded_allow_ips=",".join(_write_networks(trusted_proxies)),
             timeout_graceful_shutdown=_REQUESTS_GRACE,
             timeout_keep_alive=15,
         )
     )
+
+
+def _write_networks(networks: Iterable[Network]) -> Iterator[str]:
+    """Each as IPv6 as well: to a socket that speaks both, 10.0.0.1 is ::ffff:10.0.0.1."""
+    for network in networks:
+        yield str(network)
+        if isinstance(network, IPv4Network):
+            yield f"::ffff:{network.network_address}/{96 + network.prefixlen}"
 
 
 class Stop(asyncio.Event):
@@ -157,7 +168,10 @@ async def serve(configuration: Configuration, *, host: str, port: int, deliver: 
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
         server = make_server(gateway.create_app(), trusted_proxies=configuration.settings.trusted_proxies)
         stop.add_callback(gateway.store.end_waiting)
-        async with delivering(gateway, stop=stop) if deliver else contextlib.nullcontext():
+        async with (
+            delivering(gateway, stop=stop) if deliver else contextlib.nullcontext() as worker,
+            telling(gateway, accepting=True, worker=worker),
+        ):
             await run_servers(
                 [(server, listener)],
                 stop=stop,
@@ -178,5 +192,8 @@ async def deliver(configuration: Configuration, *, host: str, port: int | None) 
             proxies = configuration.settings.trusted_proxies
             watched = [(make_server(gateway.create_watch_app(), trusted_proxies=proxies), listener)]
             told += f", watched on {address_of(listener)}"
-        async with delivering(gateway, stop=stop):
+        async with (
+            delivering(gateway, stop=stop) as worker,
+            telling(gateway, accepting=False, worker=worker),
+        ):
             await run_servers(watched, stop=stop, announce=lambda: print(told, flush=True))

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +22,7 @@ from app.store.keyring import count_behind, find_missing_keys
 from app.store.leads import find_lead_id, find_status, list_statuses, load_lead
 from app.store.migrate import current_revision
 from app.store.place import Place
+from app.store.proxies import find_proxy
 from app.store.reading import read_beside
 from app.store.words import LeadStatus
 
@@ -131,28 +132,41 @@ def list_closed_gates(settings: Settings) -> list[Row]:
     ]
 
 
-def look_at_keys(settings: Settings) -> list[Mistake]:
-    """What of the store the keys do not open, or the newest has not sealed. Nothing where there is no store to ask."""
+def look_at_store(settings: Settings) -> list[Mistake]:
+    """What the store tells of the settings. Nothing where there is no store to ask."""
     place = locate_store(settings)
     if isinstance(place.at, Path) and not place.at.is_file():
         return []
     try:
-        missing, behind = read_beside(place, _find_unsealed)
+        return read_beside(place, partial(_look_at_store, settings=settings))
     except StoreUnavailable:
         return []
-    name = f"{PREFIX}ENCRYPTION_KEYS"
-    found = [
-        Mistake(name, "", f"lacks key {key}, which has encrypted leads: they wait for it") for key in missing
-    ]
-    if behind:
-        found.append(Mistake(name, "", f"{behind} leads are not under the newest key: run leadgate db rekey"))
-    return found
 
 
-def _find_unsealed(connection: Connection) -> tuple[tuple[str, ...], int]:
+def _look_at_store(connection: Connection, *, settings: Settings) -> list[Mistake]:
     if current_revision(connection) is None:
-        return (), 0
-    return find_missing_keys(connection), count_behind(connection)
+        return []
+    return [*_look_at_keys(connection), *_look_at_proxies(connection, settings)]
+
+
+def _look_at_keys(connection: Connection) -> Iterator[Mistake]:
+    """What the keys do not open, or the newest has not sealed."""
+    name = f"{PREFIX}ENCRYPTION_KEYS"
+    for key in find_missing_keys(connection):
+        yield Mistake(name, "", f"lacks key {key}, which has encrypted leads: they wait for it")
+    if behind := count_behind(connection):
+        yield Mistake(name, "", f"{behind} leads are not under the newest key: run leadgate db rekey")
+
+
+def _look_at_proxies(connection: Connection, settings: Settings) -> Iterator[Mistake]:
+    met_at = find_proxy(connection)
+    if met_at is not None and not settings.trusted_proxies:
+        yield Mistake(
+            f"{PREFIX}TRUSTED_PROXIES",
+            "",
+            f"is not set, and on {met_at:%Y-%m-%d} all submissions came through one proxy: all visitors share one"
+            " limit; name its network",
+        )
 
 
 def find_revision(settings: Settings) -> str | None:

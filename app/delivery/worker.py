@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from time import monotonic
 
 from app.delivery.courier import Courier
 from app.delivery.upkeep import Upkeep, list_logins
@@ -17,6 +18,9 @@ _log = get_logger("delivery")
 
 POLL = timedelta(seconds=1)
 """Between looks for what has become due, when nobody calls."""
+
+
+_TURNS_WITHIN = timedelta(seconds=30)
 
 
 class Worker:
@@ -33,6 +37,7 @@ class Worker:
         self._stopping = False
         self._turns: set[asyncio.Task[None]] = set()
         self._last_form: str | None = None
+        self._turned_at = monotonic()
         store.when_accepted(self._wake.set)
 
     async def run(self) -> None:
@@ -40,6 +45,7 @@ class Worker:
         upkeep = asyncio.create_task(self.upkeep.run())
         try:
             while not self._stopping:
+                self._turned_at = monotonic()
                 self._wake.clear()
                 try:
                     await self._start_turns()
@@ -126,6 +132,10 @@ class Worker:
             await asyncio.wait_for(self._wake.wait(), POLL.total_seconds())
         except TimeoutError:
             return
+
+    async def turns(self) -> bool:
+        """Whether it has looked for leads lately: it does so each second, however many are under way."""
+        return monotonic() - self._turned_at < _TURNS_WITHIN.total_seconds()
 
     async def stop(self, *, grace: timedelta) -> None:
         """Claims no more and waits for the turns under way. What is cut off is in the ledger, and looked for."""

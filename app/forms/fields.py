@@ -88,6 +88,7 @@ def _build_field(layers: Layers, shape: FieldShape, languages: tuple[str, ...]) 
         help=help_,
         required=shape.required,
         options=_build_options(layers, shape, languages),
+        minimum=shape.min,
         max_length=shape.max_length or _LENGTHS.get(type_, 200),
     )
 
@@ -101,6 +102,8 @@ def _check_type(layers: Layers, shape: FieldShape, type_: FieldType) -> None:
         layers.add_field(f"{name} is built in; its type may be {right} only", name, "type")
     if type_ is FieldType.HIDDEN and shape.required:
         layers.add_field("cannot be true of a hidden field: no visitor could fill it in", name, "required")
+    if type_ is not FieldType.NUMBER and shape.min is not None:
+        layers.add_field("belongs to a number field; change the type or take it out", name, "min")
     if type_ in _CHOICES and not shape.options:
         layers.add_field(
             f'{name} has no options; a {type_.value} needs options = ["…", "…"]', name, "options"

@@ -49,6 +49,7 @@ def build_form(layers: Layers) -> Form:
         redirect_url=shape.redirect_url,
         mode=Mode(shape.mode),
         on_ambiguous=OnAmbiguous(shape.on_ambiguous),
+        receipt=shape.receipt,
         reference_in_message=shape.reference_in_message,
         extra_tags=shape.extra_tags,
         parameters=tuple(dict.fromkeys(shape.parameters)),

@@ -94,6 +94,8 @@ class Field:
     help: Text | None = None
     required: bool = False
     options: tuple[Option, ...] = ()
+    minimum: float | None = None
+    """The least that a number may be."""
     max_length: int = 200
     """Characters, as a visitor counts them."""
 
@@ -251,6 +253,8 @@ class Form:
     redirect_url: str | None = None
     mode: Mode = Mode.LIVE
     on_ambiguous: OnAmbiguous = OnAmbiguous.HOLD
+    receipt: bool = False
+    """Whether the visitor is sent a mail that says that the enquiry has come in."""
     reference_in_message: bool = True
     extra_tags: bool = True
     """Whether click ids and `landing_referrer` go to Vitec beside the utm tags."""

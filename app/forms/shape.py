@@ -34,6 +34,7 @@ class FieldShape(Shape):
     help: values.RawText | None = None
     required: bool = False
     options: list[Annotated[OptionShape, BeforeValidator(_as_option)]] | None = None
+    min: values.Number | None = None
     max_length: Annotated[int, Field(ge=1, le=5000)] | None = None
 
 
@@ -111,6 +112,7 @@ class FormShape(Shape):
     redirect_url: values.PageUrl | None = None
     mode: Literal["live", "test"] = "live"
     on_ambiguous: Literal["hold", "resend"] = "hold"
+    receipt: bool = False
     reference_in_message: bool = True
     extra_tags: bool = True
     parameters: list[values.Parameter] = []

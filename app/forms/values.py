@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import Annotated, Any
 
 from phonenumbers import SUPPORTED_REGIONS
-from pydantic import AfterValidator, BeforeValidator, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from app.forms.addresses import check_asset, check_base_url, check_page_url, parse_origin
 from app.forms.postcodes import ZipRange, parse_range
@@ -119,6 +119,11 @@ Font = Annotated[
         "is no list of font names; write one such as Georgia, 'Times New Roman', serif",
     ),
 ]
+Number = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    AfterValidator(lambda value: int(value) if value.is_integer() else value),
+]
 Parameter = Annotated[
     str,
     _matching(
@@ -126,13 +131,14 @@ Parameter = Annotated[
         "is no parameter name; it has lower-case letters, digits and _ . - such as partner_id",
     ),
 ]
+# A key is random: a slow hash would protect nothing, and cost every lead of its server a twentieth of a second.
 KeyHash = Annotated[
     str,
     _matching(
-        r"(?:sha256:)?[0-9a-fA-F]{64}|\$argon2\S+",
+        r"(?:sha256:)?[0-9a-fA-F]{64}",
         "is no hash; write the SHA-256 of the key in 64 hexadecimal digits",
     ),
-    AfterValidator(lambda value: value if value[0] == "$" else value.removeprefix("sha256:").lower()),
+    AfterValidator(lambda value: value.removeprefix("sha256:").lower()),
 ]
 Rate = Annotated[str, AfterValidator(check_rate)]
 FilledText = Annotated[str, _matching(r"(?s).*\S.*", "is empty; fill it in or take it out")]

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from app.errors import Mistake
 from app.forms.addresses import is_loopback
+from app.forms.colours import find_faint
 from app.forms.model import Form, Forms, Retention, Route
 from app.forms.postcodes import ZipRange, format_range, intersect, subtract, unite
 
@@ -24,6 +25,7 @@ def _look_at_form(form: Form) -> Iterator[Mistake]:
     for key, message in (
         *_look_at_privacy(form),
         *_look_at_origins(form),
+        *((f"theme.{key}", message) for key, message in find_faint(form.theme)),
         *_look_at_routes(form),
         *_look_at_what_waits(form),
     ):
@@ -49,8 +51,6 @@ def _look_at_what_waits(form: Form) -> Iterator[tuple[str, str]]:
     """Keys that are read and checked, and that nothing acts on yet: better said than believed."""
     if form.privacy.retention != Retention():
         yield "privacy.retention", _NO_EFFECT
-    if form.destination.office_email:
-        yield "office_email", _NO_EFFECT
 
 
 _NO_EFFECT = "has no effect in this version"

@@ -34,7 +34,15 @@ _MOST_UNKNOWN = 50  # a body of 64 KiB has room for thousands, and no developer 
 _CODES = {"extra_forbidden": "unknown_field"}
 _GROUP_CODES = {"notice": "invalid_notice", "consents": "invalid_consent"}
 _OWN_CODES = frozenset(
-    ("too_long", "invalid_email", "invalid_postcode", "invalid_number", "invalid_option", "invalid_notice")
+    {
+        "too_long",
+        "too_small",
+        "invalid_email",
+        "invalid_postcode",
+        "invalid_number",
+        "invalid_option",
+        "invalid_notice",
+    }
 )
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
 
@@ -103,7 +111,7 @@ def _read_problem(error: ErrorDetails) -> Problem:
     return _name_problem(path, code, (error.get("ctx") or {}).get("limit"))
 
 
-def _name_problem(path: Sequence[str], code: str, limit: int | None = None) -> Problem:
+def _name_problem(path: Sequence[str], code: str, limit: float | None = None) -> Problem:
     keys = tuple(map(_write_key, path))
     return Problem(".".join(keys), code, limit, path=keys)
 
@@ -147,6 +155,8 @@ def _drop_blank(value: Any) -> Any:
 def _annotate_field(field: Field) -> Any:
     if field.type in {FieldType.SELECT, FieldType.RADIO}:
         return _text(None, _one_of(field))
+    if field.type is FieldType.NUMBER and field.minimum is not None:
+        return _annotate_number(field.max_length, _at_least(field.minimum))
     # What a visitor cannot see she cannot shorten either: it is cut afterwards.
     return _annotate(field.type, None if field.type is FieldType.HIDDEN else field.max_length)
 
@@ -155,11 +165,15 @@ def _annotate(kind: FieldType, limit: int | None) -> Any:
     if kind is FieldType.CHECKBOX:
         return Annotated[bool, Strict()] | None
     if kind is FieldType.NUMBER:
-        return Annotated[_text(limit, _check_number), BeforeValidator(_write_number)]
+        return _annotate_number(limit, _check_number)
     if kind is FieldType.TEXTAREA:
         return _text(limit, clean=clean_text)
     parsers = {FieldType.EMAIL: _check_email, FieldType.POSTCODE: _check_postcode}
     return _text(limit, parsers.get(kind))
+
+
+def _annotate_number(limit: int | None, check: Callable[[str], str]) -> Any:
+    return Annotated[_text(limit, check), BeforeValidator(_write_number)]
 
 
 def _text(
@@ -223,3 +237,13 @@ def _check_number(value: str) -> str:
     if not _NUMBER.fullmatch(number):
         raise PydanticCustomError("invalid_number", "no number")
     return number
+
+
+def _at_least(minimum: float) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        number = _check_number(value)
+        if Decimal(number) < Decimal(str(minimum)):
+            raise PydanticCustomError("too_small", "too small", {"limit": minimum})
+        return number
+
+    return check

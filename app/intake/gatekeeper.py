@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from app import tally
 from app.errors import FieldError, LeadgateError
 from app.forms.model import PROOF, Form, Forms
 from app.i18n import describe_error, get_translations
@@ -15,7 +16,7 @@ from app.intake.callers import Caller
 from app.intake.limits import Limiter, LimitReached, Place
 from app.intake.proof import NOTHING, Answer, Challenger, Work
 from app.intake.spam import PageSigns, Scorer
-from app.lead import Enquiry
+from app.lead import Enquiry, LeadState
 from app.store.acceptance import is_key_taken
 from app.store.store import Store
 from app.store.words import Acceptance, Suspicion
@@ -78,6 +79,8 @@ class Gatekeeper:
                 enquiry, form, forms, now=now, key=key, body=body, verdict=verdict
             )
             place.counted = not kept.replayed
+        if verdict.suspicion is not None and not kept.replayed:
+            _count(verdict.suspicion, kept, form)
         return kept
 
     async def _judge(
@@ -132,3 +135,10 @@ class Gatekeeper:
         if key is None:
             return False
         return await self._store.read(partial(is_key_taken, form=form.name, key=key.value))
+
+
+def _count(suspicion: Suspicion, kept: Acceptance, form: Form) -> None:
+    if kept.state is LeadState.QUARANTINED:
+        tally.QUARANTINED.add(form.name)
+    for reason in suspicion.reasons:
+        tally.SPAM_SIGNS.add(reason.partition(":")[0])

@@ -14,7 +14,7 @@ class Problem:
 
     field: str
     code: str
-    limit: int | None = None
+    limit: float | None = None
     path: tuple[str, ...] = ()
     """The keys that lead to a field which only its sender knows: they may hold dots."""
 

@@ -13,6 +13,7 @@ from app.store.history import add_event
 from app.store.inbox import find_place
 from app.store.leads import find_lead_id
 from app.store.outbox import has_unresolved_create
+from app.store.reconciling import load_open_create, resolve_create
 from app.store.schema import EPOCH, Instant, outbox
 
 Decide = Callable[..., None]
@@ -116,6 +117,19 @@ def _record(
     """The details, which may name somebody, go with the lead; the trail outlives it."""
     add_event(connection, lead_id, kind, now=now, actor=actor, **detail)
     add_audit(connection, kind, actor=actor, now=now, lead_id=lead_id, customer_id=row.customer_id)
+
+
+IN_VITEC = "it is in Vitec, says the office"
+
+
+def confirm_in_vitec(connection: Connection, lead_id: str, *, now: datetime, actor: str) -> None:
+    """Somebody has seen the lead in Vitec, or typed it in: it is not sent again, and not looked for either.
+
+    Its id there is not known, so that it is discarded rather than delivered.
+    """
+    discard_lead(connection, lead_id, reason=IN_VITEC, now=now, actor=actor)
+    if (create := load_open_create(connection, lead_id)) is not None:
+        resolve_create(connection, create.attempt_id, outcome="done", now=now, detail=IN_VITEC)
 
 
 def _require(

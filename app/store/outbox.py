@@ -14,8 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from app.errors import StoreError
 from app.forms.model import ContactType
 from app.lead import LeadState, Note
+from app.store.alarms import raise_alarm
 from app.store.history import add_event, add_notes
-from app.store.schema import EPOCH, IS_UNRESOLVED, attempts, outbox, payloads
+from app.store.schema import EPOCH, IS_UNRESOLVED, attempts, leads, notices, outbox, payloads
 from app.store.words import Claim, GateKey, Payload
 
 
@@ -36,6 +37,7 @@ def has_unresolved_create(connection: Connection, lead_id: str) -> bool:
 def clear_leases(connection: Connection) -> None:
     """For whoever holds the SQLite file's lock: the process that held these leases is dead."""
     connection.execute(update(outbox).where(outbox.c.leased_until.is_not(None)).values(leased_until=EPOCH))
+    connection.execute(update(notices).where(notices.c.leased_until.is_not(None)).values(leased_until=None))
 
 
 def freeze_payload(
@@ -139,6 +141,15 @@ def keep_contact(connection: Connection, attempt_id: int, contact_id: str) -> No
     )
 
 
+def suspect_duplicate(connection: Connection, lead_id: str, *, vitec_id: str, now: datetime) -> None:
+    """Vitec has it under another id as well: a human had better look."""
+    add_event(connection, lead_id, "duplicate_suspected", now=now, vitecId=vitec_id)
+    reference = connection.execute(select(leads.c.reference).where(leads.c.id == lead_id)).scalar_one()
+    raise_alarm(
+        connection, "duplicate", f"{lead_id} {vitec_id}", now=now, reference=reference, vitec_id=vitec_id
+    )
+
+
 def mark_delivered(connection: Connection, lead_id: str, *, vitec_lead_id: str, now: datetime) -> None:
     """A fact: the lead is in Vitec, whatever anybody decided meanwhile. A second id stands in its history."""
     delivered = connection.execute(
@@ -158,7 +169,7 @@ def mark_delivered(connection: Connection, lead_id: str, *, vitec_lead_id: str, 
         return
     known = connection.execute(select(outbox.c.vitec_lead_id).where(outbox.c.lead_id == lead_id)).scalar_one()
     if known != vitec_lead_id:
-        add_event(connection, lead_id, "duplicate_suspected", now=now, vitecId=vitec_lead_id)
+        suspect_duplicate(connection, lead_id, vitec_id=vitec_lead_id, now=now)
 
 
 def reschedule(

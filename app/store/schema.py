@@ -325,3 +325,55 @@ ended_sessions = Table(
     Column("expires_at", Instant, nullable=False),
     sqlite_with_rowid=False,
 )
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),  # each thing is told once
+    Column("kind", String(40), nullable=False),
+    Column("channel", String(7), nullable=False),
+    Column("lead_id", ForeignKey("leads.id", ondelete="CASCADE"), index=True),  # null for the operator's
+    Column("since", Instant),  # when what is told began
+    Column("made_at", Instant, nullable=False),
+    Column("state", String(7), nullable=False, server_default="due"),
+    Column("due_at", Instant, nullable=False),
+    Column("leased_until", Instant),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("sent_at", Instant),
+    Column("failure", Text),  # of the last try, without an address
+    Column("detail", JSON, nullable=False),  # never personal data
+    Column(
+        "unsettled", Integer, nullable=False, server_default="0"
+    ),  # an office's, until its lead is settled
+    CheckConstraint(_one_of("channel", "mail", "webhook"), name="channel_known"),
+    CheckConstraint(_one_of("state", "due", "sent", "dropped"), name="state_known"),
+    CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent_sometime"),
+    CheckConstraint("unsettled = 0 OR lead_id IS NOT NULL", name="only_leads_are_settled"),
+    Index("ix_notices_kind_made_at", "kind", "made_at"),
+)
+IS_DUE = notices.c.state == literal_column("'due'")
+Index("ix_notices_due", notices.c.due_at, sqlite_where=IS_DUE, postgresql_where=IS_DUE)
+IS_UNSETTLED = notices.c.unsettled == literal_column("1")
+Index("ix_notices_unsettled", notices.c.lead_id, sqlite_where=IS_UNSETTLED, postgresql_where=IS_UNSETTLED)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("kind", String(40), primary_key=True),
+    Column("subject", String(300), primary_key=True),
+    Column("raised_at", Instant, nullable=False),
+    Column("told_at", Instant),
+    Column("ended_at", Instant),
+    Column("detail", JSON, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+spent_links = Table(
+    "spent_links",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("lead_id", ForeignKey("leads.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("spent_at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)

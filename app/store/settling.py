@@ -15,6 +15,7 @@ from app.store.outbox import (
     keep_contact,
     mark_delivered,
     reschedule,
+    suspect_duplicate,
     wait_at_gate,
 )
 from app.store.reconciling import note_denial, resolve_create
@@ -172,7 +173,7 @@ def _adopt(connection: Connection, claim: Claim, adopted: Adopted, *, now: datet
     mark_delivered(connection, claim.lead_id, vitec_lead_id=oldest, now=now)
     add_event(connection, claim.lead_id, "reconciled", now=now, vitecId=oldest)
     for other in others:
-        add_event(connection, claim.lead_id, "duplicate_suspected", now=now, vitecId=other)
+        suspect_duplicate(connection, claim.lead_id, vitec_id=other, now=now)
 
 
 def _close(connection: Connection, claim: Claim, closing: CloseGate, *, now: datetime) -> None:

@@ -28,6 +28,9 @@ from app.store.writer import Writer
 T = TypeVar("T")
 _log = get_logger("store")
 
+Transaction = Connection
+"""What the store's functions work in. Other rooms hand it on, and ask it nothing themselves."""
+
 # Between looks at a lead that another process may have settled.
 _LOOK_AGAIN = timedelta(milliseconds=250)
 

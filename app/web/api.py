@@ -51,8 +51,15 @@ class Api:
         form = self.reception.require_form(request)
         self.reception.admit(request)
         key = find_key(request.headers.get("authorization"), form, self.reception.forms.current.api_keys)
-        accepted = await self._accept(request, form, self.reception.identify(request, form, key=key))
-        headers = {"Location": f"/api/v1/leads/{accepted.lead_id}"}
+        caller = await self.reception.identify(request, form, key=key)
+        accepted = await self._accept(request, form, caller)
+        headers = {
+            "Location": f"/api/v1/leads/{accepted.lead_id}",
+            # Beside the body, whose keys are the same for everyone.
+            "Leadgate-Conversion": str(int(accepted.state.converts)),
+        }
+        if form.redirect_url:
+            headers["Leadgate-Redirect"] = form.redirect_url
         if accepted.replayed:
             headers["Idempotent-Replayed"] = "true"
         state = accepted.state

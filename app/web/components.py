@@ -57,6 +57,10 @@ def describe_components(forms: Forms) -> Schema:
         "Problem": problem
         | {
             "description": "RFC 9457",
-            "properties": problem["properties"] | {"errors": {"type": "array", "items": error}},
+            "properties": problem["properties"]
+            | {
+                "errors": {"type": "array", "items": error},
+                "challenge": {"type": "object", "description": "By ALTCHA's protocol, version 2"},
+            },
         },
     }

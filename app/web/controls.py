@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.errors import FieldError
 from app.forms.model import Consent, Field, FieldType, Form
+from app.i18n import get_translations
 
 TICKED = "true"
 """What a ticked box is posted as."""
@@ -14,6 +15,7 @@ EITHER = "either"
 
 _TICKS = frozenset({TICKED, "1", "on", "yes", "ja"})
 _ANSWERS = frozenset({"email", "phone"})
+_PERSON = frozenset({"firstName", "lastName", "name", *_ANSWERS})
 _PAIRS = frozenset({("firstName", "lastName"), ("email", "phone"), ("zipCode", "city")})
 
 # WCAG 2.2, 1.3.5.
@@ -88,6 +90,10 @@ class Row:
     """Controls that stand side by side where there is room."""
 
     controls: tuple[Control, ...]
+    heading: str | None = None
+    """Of the part of the form that begins here."""
+    short: bool = False
+    """Whether its controls are short enough to share a row even on a phone."""
     either: bool = False
     """Whether it is said above this row that e-mail or phone is enough."""
 
@@ -107,17 +113,29 @@ class Entry:
 def arrange(form: Form, entry: Entry, *, language: str) -> list[Row]:
     """The visible fields in the form's order, those that belong together in one row."""
     shown = [field for field in form.fields if field.type is not FieldType.HIDDEN]
+    headings = _find_parts(shown, form, language=language)
     rows: list[Row] = []
     while shown:
         names = tuple(field.name for field in shown[:2])
         both_numbers = [field.type for field in shown[:2]] == [FieldType.NUMBER] * 2
         size = 2 if names in _PAIRS or names[::-1] in _PAIRS or both_numbers else 1
         row, shown = shown[:size], shown[size:]
+        short = size == 2 and (both_numbers or row[0].type is FieldType.POSTCODE)
         controls = tuple(_control(field, entry, form=form, language=language) for field in row)
         said = any(earlier.either for earlier in rows)
         either = not said and any(control.described_by for control in controls)
-        rows.append(Row(controls=controls, either=either))
+        rows.append(Row(controls=controls, heading=headings.get(row[0].name), short=short, either=either))
     return rows
+
+
+def _find_parts(shown: Sequence[Field], form: Form, *, language: str) -> dict[str, str]:
+    """Headings by the field they stand before: the home, then the person. None where these are mixed."""
+    home = [place for place, field in enumerate(shown) if field.name in form.home_fields]
+    person = [place for place, field in enumerate(shown) if field.name in _PERSON]
+    if not home or not person or home[0] or max(home) > person[0]:
+        return {}
+    gettext = get_translations(language).gettext
+    return {shown[0].name: gettext("The home"), shown[person[0]].name: gettext("Your details")}
 
 
 def arrange_consents(consents: Sequence[Consent], entry: Entry, *, language: str) -> list[Control]:

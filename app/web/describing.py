@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from app.forms.campaign import allowed_parameters
-from app.forms.model import BUILT_IN_FIELDS, Field, FieldType, Form
+from app.forms.model import BUILT_IN_FIELDS, PROOF, Field, FieldType, Form
 
 Schema = dict[str, Any]
 
@@ -27,6 +27,7 @@ _NOTICE = {
     "properties": {"version": {"type": "string"}, "shownAt": _MOMENT},
     "additionalProperties": False,
 }
+_PROOF = {"description": "The solution of a challenge, by ALTCHA's protocol, version 2"}
 # A full name stands for its parts, and a part for a name.
 _ALTERNATIVES = {
     "firstName": ("firstName", "name"),
@@ -74,7 +75,7 @@ def describe_lead(form: Form) -> Schema:
     names = "|".join(map(re.escape, allowed_parameters(form.parameters)))
     return {
         "type": "object",
-        "properties": built_ins | _describe_fields(form) | {"notice": _NOTICE} | _CONTEXT,
+        "properties": built_ins | _describe_fields(form) | {"notice": _NOTICE, PROOF: _PROOF} | _CONTEXT,
         "patternProperties": {f"^(?:{names})$": {"description": "A campaign parameter"}},
         "additionalProperties": False,
         "allOf": _describe_conditions(form),
@@ -99,6 +100,8 @@ def _describe_field(field: Field) -> Schema:
         shape["maxLength"] = field.max_length
     elif field.type is FieldType.CHECKBOX and field.required:
         shape["const"] = True
+    if field.minimum is not None:
+        shape["minimum"] = field.minimum
     shape["title"] = next(iter(field.label.values()))
     shape["x-label"] = dict(field.label)
     shape["x-type"] = field.type.value

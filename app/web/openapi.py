@@ -42,6 +42,11 @@ def describe_api(forms: Forms, *, public_url: str | None) -> dict[str, Any]:
             "/f/{form}": {"parameters": [form, _LANG], "get": _show_form(), "post": _submit_form()},
             "/f/{form}/thanks/{id}": {"parameters": [form, lead, _LANG], "get": _show_thanks()},
             "/f/{form}/theme.css": {"parameters": [form], "get": _show_theme()},
+            "/embed/{file}": {
+                "parameters": [_parameter("file", "path", {**TEXT, "examples": ["v1.js", "v1.json"]})],
+                "get": _get_embed(),
+            },
+            "/embed/v1/{form}": {"parameters": [form], "get": _explain_frame()},
             "/healthz": {"get": _check_health("isAlive", "The process is alive", {})},
             "/readyz": {
                 "get": _check_health(
@@ -49,7 +54,10 @@ def describe_api(forms: Forms, *, public_url: str | None) -> dict[str, Any]:
                 )
             },
         },
-        "components": {"schemas": describe_components(forms)},
+        "components": {
+            "schemas": describe_components(forms),
+            "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -67,7 +75,11 @@ _KEY = _parameter(
     " lead; other content is a 422.",
 )
 _PREFER = _parameter(
-    "Prefer", "header", {**TEXT, "examples": ["wait=5"]}, "RFC 7240: wait for delivery, at most 10 seconds."
+    "Prefer",
+    "header",
+    {**TEXT, "examples": ["wait=5"]},
+    "RFC 7240: `wait=N` waits for delivery, at most 10 seconds. `challenge` says that the sender can do a proof of"
+    " work, and would rather do it than have a suspect lead wait for a human.",
 )
 
 
@@ -80,6 +92,7 @@ def _post_lead(forms: Forms) -> dict[str, Any]:
         "operationId": "postLead",
         "summary": "Accept a lead",
         "description": "202 means: on disk. Delivery to the CRM follows, whatever its health.",
+        "security": [{}, {"apiKey": []}],
         "parameters": [_KEY, _PREFER, _LANG],
         "requestBody": {
             "required": True,
@@ -91,6 +104,12 @@ def _post_lead(forms: Forms) -> dict[str, Any]:
                 "description": "Kept",
                 "headers": {
                     "Location": _header(TEXT),
+                    "Leadgate-Conversion": _header(
+                        {"enum": ["0", "1"], "description": "0 for what advertising should not count"}
+                    ),
+                    "Leadgate-Redirect": _header(
+                        {**TEXT, "description": "Where the form sends visitors afterwards"}
+                    ),
                     "Idempotent-Replayed": _header({"const": "true"}),
                     "Preference-Applied": _header(TEXT),
                 },
@@ -99,11 +118,14 @@ def _post_lead(forms: Forms) -> dict[str, Any]:
             **_problems(
                 {
                     "400": "No JSON object, or no usable Idempotency-Key",
-                    "403": "The Origin is not listed for this form",
+                    "401": "The API key is unknown, or the form asks for one",
+                    "403": "The Origin is not listed for this form, or the API key is not for it",
                     "404": "No such form",
                     "413": f"Larger than {MAX_BODY // 1024} KiB",
                     "415": "Not application/json",
-                    "422": "Fields to correct, all of them; or the key was used for other content",
+                    "422": "Fields to correct, all of them; or the Idempotency-Key was used for other content; or"
+                    " the member `challenge` is to be solved first",
+                    "429": "The client's limit is reached; nothing was kept",
                     "503": "The store cannot be written",
                 }
             ),
@@ -174,6 +196,7 @@ def _submit_form() -> dict[str, Any]:
                     "413": "Too large",
                     "415": "Not a form",
                     "422": "The form again, with what to correct",
+                    "429": "The form again, to be sent later",
                     "503": "The form again, to be sent once more",
                 }
             ),
@@ -200,6 +223,29 @@ def _show_theme() -> dict[str, Any]:
             "200": {"description": "A stylesheet", "content": {"text/css": {"schema": TEXT}}},
             **_pages({"404": "No such form"}),
         },
+    }
+
+
+def _get_embed() -> dict[str, Any]:
+    pin = {"type": "object", "properties": {"src": TEXT, "integrity": TEXT}, "required": ["src", "integrity"]}
+    script = {"text/javascript": {"schema": TEXT}}
+    return {
+        "operationId": "getEmbedScript",
+        "summary": "The embed script; v1.json tells its immutable address and its integrity value",
+        "responses": {
+            "200": {"description": "The script", "content": script | _json(pin)},
+            "304": {"description": "Not changed"},
+            **_problems({"404": "No such script"}),
+        },
+    }
+
+
+def _explain_frame() -> dict[str, Any]:
+    cause = {"type": "object", "properties": {"code": TEXT, "detail": TEXT}, "required": ["code", "detail"]}
+    return {
+        "operationId": "explainFrame",
+        "summary": "Why the page that asks cannot show the form, for whoever builds it",
+        "responses": {"200": {"description": "The cause", "content": _json(cause)}, **_problems({})},
     }
 
 
@@ -246,4 +292,4 @@ def _problems(rows: dict[str, str]) -> dict[str, Any]:
 
 
 def _retry_after(status: str) -> dict[str, Any]:
-    return {"headers": {"Retry-After": _header({"type": "integer"})}} if status == "503" else {}
+    return {"headers": {"Retry-After": _header({"type": "integer"})}} if status in {"429", "503"} else {}

@@ -6,7 +6,9 @@ from collections.abc import Container
 _ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-_EXPOSED = "Location, Retry-After, Idempotent-Replayed, Preference-Applied"
+_EXPOSED = (
+    "Location, Retry-After, Idempotent-Replayed, Preference-Applied, Leadgate-Conversion, Leadgate-Redirect"
+)
 
 
 def read_origin(text: str) -> str | None:

@@ -23,7 +23,7 @@ from app.intake.people import suggest_email
 from app.intake.spam import PageSigns, Token
 from app.intake.submission import TYPO_LIKELY, check_submission
 from app.lead import Lead, Note
-from app.store.leads import load_lead
+from app.store.leads import find_status, load_lead
 from app.store.words import Acceptance
 from app.web.api import LEAD_ID
 from app.web.bodies import read_form
@@ -31,7 +31,7 @@ from app.web.preferences import asks_for_json
 from app.web.problems import RETRY_AFTER, Problem, Refused, retry_after
 from app.web.reception import Reception, host_of
 from app.web.refusals import is_framed
-from app.web.routing import make_route
+from app.web.routing import COMPRESSED, make_route
 from app.web.script import describe_acceptance
 from app.web.security import NO_STORE, page_headers
 from app.web.theme import render_theme
@@ -51,7 +51,7 @@ class Pages:
 
     def routes(self) -> list[Route]:
         return [
-            make_route("/f/{form}", GET=self.show_form, POST=self.submit_form),
+            make_route("/f/{form}", COMPRESSED, GET=self.show_form, POST=self.submit_form),
             make_route("/f/{form}/thanks/{id}", GET=self.show_thanks),
             make_route("/f/{form}/theme.css", GET=self.show_theme),
         ]
@@ -125,7 +125,7 @@ class Pages:
             form,
             reception.forms.current,
             approach=Approach(
-                caller=reception.identify(request, form),
+                caller=await reception.identify(request, form),
                 page=self._read_signs(request, sent, token, now=now),
                 proof=sent.proof,
                 # Only the page's own script asks for JSON; without it nobody is there to do the work.
@@ -205,6 +205,7 @@ class Pages:
         lead = await self.reception.store.read(partial(load_lead, lead_id=lead_id))
         if lead.form != form.name:
             raise Refused(404)
+        status = await self.reception.store.read(partial(find_status, lead_id=lead_id))
         language = choose_language(
             form.languages, request.query_params.get("lang"), lead.language, accept_language=None
         )
@@ -215,6 +216,8 @@ class Pages:
             again=_find_context(form, lead),
             meant=next((note.detail for note in lead.notes if note.code == TYPO_LIKELY), None),
             framed=is_framed(request),
+            lead_id=lead_id,
+            conversion=status is not None and status.state.converts,
         )
         return Response(content, headers=page_headers(form), media_type="text/html")
 

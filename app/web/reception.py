@@ -1,12 +1,16 @@
 """What every handler needs, put together once by main: who asks, about which form, in which language."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from app import tally
+from app.errors import StoreUnavailable
 from app.forms.live import LiveForms
 from app.forms.model import ApiKey, Form
 from app.i18n import LANGUAGES, choose_language
@@ -16,11 +20,16 @@ from app.intake.definition import Definition
 from app.intake.gatekeeper import Gatekeeper
 from app.intake.submission import Circumstances
 from app.lead import Note
+from app.log import get_logger
+from app.store.proxies import remember_proxy
 from app.store.store import Store
 from app.web.origins import cors_headers, may_speak
 from app.web.problems import Refused
+from app.web.proxies import ProxyWatch
 from app.web.rendering import Renderer
 from app.web.tokens import TokenSigner
+
+_log = get_logger("web")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,6 +40,7 @@ class Reception:
     gatekeeper: Gatekeeper
     signer: TokenSigner
     renderer: Renderer = field(default_factory=Renderer)
+    proxies: ProxyWatch = field(default_factory=ProxyWatch)
     public_url: str | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _definitions: dict[str, Definition] = field(default_factory=dict)
@@ -54,9 +64,22 @@ class Reception:
             known = self._definitions[form.name] = Definition(form)
         return known
 
-    def identify(self, request: Request, form: Form, *, key: ApiKey | None = None) -> Caller:
+    async def identify(self, request: Request, form: Form, *, key: ApiKey | None = None) -> Caller:
         """By the address that the connection, or a trusted proxy, tells; uvicorn has put it there."""
-        return identify(request.client.host if request.client else None, form, key=key)
+        host = request.client.host if request.client else None
+        if self.proxies.note(host, request.headers):
+            await self._report_proxy()
+        tally.UNNAMED_PROXY.set(self.proxies.suspected)
+        return identify(host, form, key=key)
+
+    async def _report_proxy(self) -> None:
+        _log.warning(
+            "proxy_not_named",
+            hint="all submissions come through one address; name it in LEADGATE_TRUSTED_PROXIES, or all visitors"
+            " share one limit",
+        )
+        with suppress(StoreUnavailable):
+            await self.store.write(partial(remember_proxy, now=self.now()))
 
     def is_of_our_page(self, request: Request) -> bool:
         """Whether what is sent may have been written on our own page, as far as a browser tells."""

@@ -59,5 +59,6 @@ class Refusals:
         return Response(content, problem.status, headers, media_type="text/html")
 
 
-def is_framed(request: Request) -> bool:
-    return request.headers.get("sec-fetch-dest") == "iframe"
+def is_framed(request: Request) -> bool | None:
+    """Whether the page is for a frame; None where the browser does not tell."""
+    return {"iframe": True, None: None}.get(request.headers.get("sec-fetch-dest"), False)

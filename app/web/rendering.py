@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.errors import FieldError
+from app.forms.campaign import allowed_parameters
 from app.forms.model import HONEYPOT, FieldType, Form, Mode, Theme
 from app.i18n import describe_problem, get_translations, name_language
 from app.resources import STATIC, TEMPLATES
@@ -37,7 +38,7 @@ class Renderer:
         errors: Sequence[FieldError] = (),
         hints: Mapping[str, str] = _NOTHING,
         hidden: Mapping[str, str] = _NOTHING,
-        framed: bool = False,
+        framed: bool | None = False,
         problem_status: int | None = None,
     ) -> bytes:
         """The form's page, with `errors` in their order and `values` as they were typed.
@@ -58,6 +59,7 @@ class Renderer:
             form=form,
             language=language,
             framed=framed,
+            told={"status": problem_status},
             carried=carried,
             action=action,
             entry=entry,
@@ -83,12 +85,14 @@ class Renderer:
         reference: str,
         again: Mapping[str, str] = _NOTHING,
         meant: str | None = None,
-        framed: bool = False,
+        framed: bool | None = False,
+        lead_id: str = "",
+        conversion: bool = False,
     ) -> bytes:
         """What a visitor sees once a lead is kept. `reference` as it is written, in groups.
 
         `again` is what the page for another lead is opened with; `meant` the domain of an e-mail address that
-        looks mistyped.
+        looks mistyped; `lead_id` and `conversion` are for the page around the frame.
         """
         heading, text = _head(form.thanks[language])
         return self._render(
@@ -96,11 +100,35 @@ class Renderer:
             form=form,
             language=language,
             framed=framed,
+            told={"lead": lead_id, "reference": reference, "conversion": int(conversion)},
             reference=reference,
             again={**again, "lang": language},
             meant=meant,
             heading=heading,
             text=text,
+        )
+
+    def render_settle(
+        self,
+        form: Form | None,
+        *,
+        language: str,
+        view: str,
+        act: str,
+        reference: str = "",
+        received: str = "",
+    ) -> bytes:
+        """What a link in the office's mail shows. `view`: `ask`, `busy`, `sending`, `held`, `delivered`, `closed` or
+        `expired`."""
+        return self._render(
+            "settle.html",
+            form=form,
+            language=language,
+            framed=False,
+            view=view,
+            act=act,
+            reference=reference,
+            received=received,
         )
 
     def render_problem(
@@ -111,7 +139,7 @@ class Renderer:
         title: str | None = None,
         detail: str | None = None,
         form: Form | None = None,
-        framed: bool = False,
+        framed: bool | None = False,
     ) -> bytes:
         """A page for an answer other than the one hoped for, in the status' own words unless others are given."""
         usual = describe_problem(status, translations=get_translations(language))
@@ -120,6 +148,7 @@ class Renderer:
             form=form,
             language=language,
             framed=framed,
+            told={"status": status},
             title=title or usual[0],
             detail=detail or usual[1],
         )
@@ -147,9 +176,10 @@ class Renderer:
         form: Form | None,
         language: str,
         carried: Mapping[str, str] = _NOTHING,
+        told: Mapping[str, object] = _NOTHING,
         **variables: object,
     ) -> bytes:
-        """`carried` is what goes along to the page in another language."""
+        """`carried` is what goes along to the page in another language, `told` what the frame's script tells."""
         theme = form.theme if form else Theme()
         others = [code for code in form.languages if code != language] if form else []
         template = self._environment(language).get_template(name)
@@ -164,6 +194,9 @@ class Renderer:
                 (code, name_language(code), "?" + urlencode({**carried, "lang": code})) for code in others
             ],
             stylesheets=_stylesheets(form) if form else [],
+            told={
+                name: value for name, value in {**_describe_frame(form), **told}.items() if value is not None
+            },
             **variables,
         ).encode()
 
@@ -204,6 +237,19 @@ def _stylesheets(form: Form) -> list[str]:
     if form.theme.stylesheet:
         addresses.append(form.theme.stylesheet)
     return addresses
+
+
+def _describe_frame(form: Form | None) -> dict[str, str | None]:
+    """What static/frame.js must know to speak with the page around it."""
+    if form is None:
+        return {}
+    last_touch = [name for name in allowed_parameters(form.parameters) if not name.startswith("first_")]
+    return {
+        "form": form.name,
+        "parameters": " ".join(last_touch),
+        "hidden": " ".join(field.name for field in form.fields if field.type is FieldType.HIDDEN),
+        "redirect": form.redirect_url,
+    }
 
 
 def _hidden_fields(form: Form, values: Mapping[str, str]) -> dict[str, str]:

@@ -6,11 +6,7 @@ from typing import Any
 from app.forms.model import Form
 from app.i18n import describe_error, describe_problem, get_translations
 from app.identity import write_reference
-from app.lead import LeadState
 from app.store.words import Acceptance
-
-# A conversion that is counted for a suspect or a test teaches an advertiser's bidding the wrong thing.
-_NO_CONVERSION = frozenset({LeadState.QUARANTINED, LeadState.DISCARDED})
 
 
 def describe_acceptance(accepted: Acceptance, form: Form, *, thanks: str) -> dict[str, Any]:
@@ -20,7 +16,7 @@ def describe_acceptance(accepted: Acceptance, form: Form, *, thanks: str) -> dic
         "reference": write_reference(accepted.reference),
         "thanks": thanks,
         "redirect": form.redirect_url,
-        "conversion": accepted.state not in _NO_CONVERSION,
+        "conversion": accepted.state.converts,
     }
 
 

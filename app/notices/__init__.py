@@ -1,0 +1,1 @@
+"""What people are told, by mail and webhook: the office, the operator, the visitor."""

@@ -1,0 +1,240 @@
+"""Decides what is to be told, to whom: looks at what is so, and at what has been told."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from app.errors import LeadNotFound
+from app.forms.live import LiveForms
+from app.lead import LeadState
+from app.notices.office import OfficeDesk
+from app.notices.operator import MANNERS
+from app.store.alarms import Conditions, differ, list_untold, note_conditions, tell_alarms
+from app.store.circuits import load_circuits
+from app.store.gates import list_gates
+from app.store.leads import load_lead
+from app.store.news import (
+    Item,
+    find_closed,
+    find_unreceipted,
+    find_unsettled,
+    find_untold_held,
+    find_untold_landed,
+    find_untold_late,
+    find_waiting,
+    has_receipt,
+    list_held,
+)
+from app.store.notices import (
+    NewNotice,
+    add_notice,
+    find_known,
+    list_unsent,
+    settle_leads_notices,
+    take_turn,
+)
+from app.store.store import Transaction
+
+LATE_AFTER = timedelta(minutes=60)
+WAITING_AFTER = timedelta(minutes=15)
+WAITING_LONG_AFTER = timedelta(hours=4)
+REMIND_EVERY = timedelta(days=1)
+UNSENT_AFTER = 3
+"""Tries."""
+
+_RECEIPTS_FOR = timedelta(hours=1)
+"""A lead of that age gets no receipt any more: it would puzzle more than it tells."""
+_NAMED = 20
+_REMINDED = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channels:
+    """How people can be told."""
+
+    mail: bool
+    operator: tuple[str, ...]
+    """`mail`, `webhook`, both or none."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    new: list[NewNotice] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    """Leads of which nothing more is told."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Planner:
+    forms: LiveForms
+    office: OfficeDesk
+    channels: Channels
+
+    def is_needed(
+        self, connection: Transaction, *, thorough: bool, outside: Mapping[str, Conditions], now: datetime
+    ) -> bool:
+        """Whether `carry_out` would write anything: an idle service lets its disk sleep."""
+        plan = self._make(connection, thorough=thorough, now=now)
+        if plan.new or plan.closed:
+            return True
+        kinds = self._find_conditions(connection, outside, now=now) if thorough else {}
+        return any(
+            differ(connection, kind, current) or list_untold(connection, kind, MANNERS[kind], now=now)
+            for kind, current in kinds.items()
+        )
+
+    def carry_out(
+        self, connection: Transaction, *, thorough: bool, outside: Mapping[str, Conditions], now: datetime
+    ) -> None:
+        """Writes what is to be told. `outside`: what is wrong beyond the store, such as a full disk.
+
+        `thorough`: with all that need not be told at once.
+        """
+        take_turn(connection)
+        plan = self._make(connection, thorough=thorough, now=now)
+        for new in plan.new:
+            add_notice(connection, new, now=now)
+        for lead_id in plan.closed:
+            settle_leads_notices(connection, lead_id)
+        kinds = self._find_conditions(connection, outside, now=now) if thorough else {}
+        for kind, current in kinds.items():
+            if kind != "duplicate":  # those are raised where they are found
+                note_conditions(connection, kind, current, now=now)
+            tell_alarms(connection, kind, MANNERS[kind], channels=self.channels.operator, now=now)
+
+    def _make(self, connection: Transaction, *, thorough: bool, now: datetime) -> Plan:
+        plan = Plan()
+        if not self.channels.mail:
+            return plan
+        plan.new += [_tell_office("held", item) for item in find_untold_held(connection)]
+        landed = find_untold_landed(connection)
+        plan.new += [
+            NewNotice(key=f"landed:{item.lead_id}", kind="landed", lead_id=item.lead_id) for item in landed
+        ]
+        plan.closed += [item.lead_id for item in (*landed, *find_closed(connection))]
+        plan.new += self._plan_receipts(connection, now=now)
+        if thorough:
+            late = find_untold_late(connection, before=now - LATE_AFTER)
+            plan.new += [_tell_office("late", item) for item in late]
+            plan.new += self._plan_reminders(connection, now=now)
+        return plan
+
+    def _plan_receipts(self, connection: Transaction, *, now: datetime) -> list[NewNotice]:
+        """One an address and hour, none for a suspect; who gets none is noted too, and not thought of again."""
+        forms = [form.name for form in self.forms.current.forms.values() if form.receipt]
+        if not forms:
+            return []
+        planned: list[NewNotice] = []
+        promised: set[str] = set()
+        for sender in find_unreceipted(connection, forms=forms, since=now - _RECEIPTS_FOR):
+            key = sender.email_key
+            suspect = sender.state in {LeadState.QUARANTINED, LeadState.DISCARDED}
+            none = suspect or key is None or key in promised or has_receipt(connection, key, now=now)
+            if key is not None and not none:
+                promised.add(key)
+            planned.append(
+                NewNotice(
+                    key=f"receipt:{sender.lead_id}", kind="receipt", lead_id=sender.lead_id, dropped=none
+                )
+            )
+        return planned
+
+    def _plan_reminders(self, connection: Transaction, *, now: datetime) -> list[NewNotice]:
+        """One an office and day, with all that it has been told of and nobody has settled."""
+        if not find_unsettled(connection, told_before=now - REMIND_EVERY):
+            return []
+        by_office: dict[str, list[Item]] = {}
+        for item in find_unsettled(connection, told_before=now - timedelta(hours=1)):
+            by_office.setdefault(self._find_office(connection, item), []).append(item)
+        planned = list(_remind(by_office, now=now))
+        known = find_known(connection, (new.key for new in planned))
+        return [new for new in planned if new.key not in known]
+
+    def _find_office(self, connection: Transaction, item: Item) -> str:
+        try:
+            receiver = load_lead(connection, item.lead_id).receiver
+        except (ValueError, LeadNotFound):
+            receiver = None
+        return self.office.find_address(item.form, receiver) or ""
+
+    def _find_conditions(
+        self, connection: Transaction, outside: Mapping[str, Conditions], *, now: datetime
+    ) -> dict[str, Conditions]:
+        if not self.channels.operator:
+            return {}
+        held, references = list_held(connection, limit=_NAMED)
+        return {
+            "leads_held": {"": {"count": held, "references": references}} if held else {},
+            "waiting": _find_waiting(connection, before=now - WAITING_AFTER),
+            "waiting_long": _find_waiting(connection, before=now - WAITING_LONG_AFTER),
+            "gate_closed": _find_gates(connection),
+            "circuit_open": {
+                one.base_url: {} for one in load_circuits(connection).values() if one.state != "closed"
+            },
+            "unsent": _find_unsent(connection),
+            "duplicate": {},
+            **outside,
+        }
+
+
+def _tell_office(kind: str, item: Item) -> NewNotice:
+    moment = int(item.since.timestamp() * 1_000_000)
+    return NewNotice(
+        key=f"{kind}:{item.lead_id}:{moment}",
+        kind=kind,
+        lead_id=item.lead_id,
+        since=item.since,
+        unsettled=True,
+    )
+
+
+def _remind(by_office: Mapping[str, list[Item]], *, now: datetime) -> Iterator[NewNotice]:
+    for address, items in by_office.items():
+        days = (now - items[0].since) // REMIND_EVERY
+        if address and days >= 1:
+            office = sha256(address.encode()).hexdigest()[:16]
+            yield NewNotice(
+                key=f"reminder:{office}:{items[0].lead_id}:{days}",
+                kind="reminder",
+                detail={"leads": [item.lead_id for item in items[:_REMINDED]]},
+            )
+
+
+def _find_waiting(connection: Transaction, *, before: datetime) -> Conditions:
+    waiting = find_waiting(connection, before=before)
+    if waiting is None:
+        return {}
+    return {"": {"count": waiting.count, "oldest": waiting.since.strftime("%Y-%m-%d %H:%M UTC")}}
+
+
+def _find_gates(connection: Transaction) -> Conditions:
+    found: dict[str, dict[str, Any]] = {}
+    for gate in list_gates(connection):
+        key = gate.key
+        found[f"{key.base_url} {key.login} {key.customer_id} {key.call_group}"] = {
+            "login": key.login,
+            "customer": key.customer_id,
+            "group": str(key.call_group),
+            "status": gate.status,
+        }
+    return found
+
+
+def _find_unsent(connection: Transaction) -> Conditions:
+    rows = list_unsent(connection, tries=UNSENT_AFTER)
+    return {
+        channel: {
+            "count": len(told),
+            "failure": next((row["failure"] for row in reversed(told) if row["failure"]), "unknown"),
+        }
+        for channel, told in _by_channel(rows).items()
+    }
+
+
+def _by_channel(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row["channel"], []).append(row)
+    return grouped

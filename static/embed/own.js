@@ -1,0 +1,235 @@
+// The second script: enhances a page's own <form data-leadgate-form="kontakt"> in place. The embed script fetches it
+// only where there is one. Without it, or where it is kept from asking, the browser posts the form itself.
+
+const TEXTS = {
+  sv: {
+    sending: "Skickar …",
+    wrong: count => (count === 1 ? "En sak behöver rättas." : `${count} saker behöver rättas.`),
+    offline: "Du har ingen förbindelse just nu. Det du skrev finns kvar; skicka igen när du är ansluten.",
+    thanks: "Tack! Vi har tagit emot ditt meddelande.",
+    reference: "Din referens:"
+  },
+  en: {
+    sending: "Sending …",
+    wrong: count => (count === 1 ? "One thing needs to be corrected." : `${count} things need to be corrected.`),
+    offline: "You have no connection right now. What you wrote is still here; please send it again once you are online.",
+    thanks: "Thank you! We have received your message.",
+    reference: "Your reference:"
+  }
+};
+// Milliseconds until an answer is no longer waited for.
+const LONGEST = 20000;
+const NESTED = ["consents", "notice", "marketing"];
+
+const newKey = () => crypto.randomUUID?.() || Array.from(crypto.getRandomValues(new Uint32Array(4))).join("-");
+
+export function enhance(el, one, base, describe, hear) {
+  const set = el.dataset;
+  const name = set.leadgateForm;
+  const lang = /^en/.test(set.leadgateLang || document.documentElement.lang) ? "en" : "sv";
+  const text = TEXTS[lang];
+  const tell = (type, more) => hear(el, { source: "leadgate", v: 1, type, formId: name, ...more });
+  const definition = () => fetch(`${base}/api/v1/forms/${name}`).then(answer => answer.json());
+  const unknown = new Set();
+  const written = new Map();
+  let key = newKey();
+  let sent = false;
+  let busy = false;
+
+  // What is wrong is told beside the fields, in the words of the form's own definition.
+  el.noValidate = true;
+  el.method = "post";
+  if (!el.hasAttribute("action")) el.action = `${base}/f/${name}`;
+
+  // --- the context, in hidden inputs: it goes along however the form is sent, and stays once it has been
+
+  one.update = () => {
+    if (sent) return;
+    const { pageUrl, receiver, params } = describe(set);
+    const values = { pageUrl, receiver, language: set.leadgateLang, ...params };
+    for (const [key, input] of written) if (!values[key]) input.remove() ?? written.delete(key);
+    for (const key in values) if (values[key]) write(key, values[key]);
+  };
+
+  const write = (key, value) => {
+    let input = written.get(key);
+    // An input of the page's own goes before.
+    if (!input && el.elements.namedItem(key)) return;
+    if (!input) {
+      input = Object.assign(document.createElement("input"), { type: "hidden", name: key });
+      el.prepend(input);
+      written.set(key, input);
+    }
+    input.value = value;
+  };
+
+  const place = async () => {
+    const notice = el.querySelector("[data-leadgate-notice]");
+    if (!notice) return;
+    const form = await definition();
+    const shown = form.notice.text[lang] || Object.values(form.notice.text)[0];
+    notice.replaceChildren(
+      ...shown.split("\n\n").map(part => Object.assign(document.createElement("p"), { textContent: part }))
+    );
+    write("notice.version", form.notice.version);
+    write("notice.shownAt", new Date().toISOString());
+  };
+
+  // --- what was filled in
+
+  const read = () => {
+    const flat = {};
+    for (const [key, value] of new FormData(el)) {
+      if (typeof value === "string" && value.trim() && !unknown.has(key)) flat[key] = value;
+    }
+    for (const { type, name, checked } of el.elements) {
+      if (type === "checkbox" && name && !unknown.has(name)) flat[name] = checked;
+    }
+    const body = {};
+    for (const key in flat) {
+      const [group, part] = key.split(".");
+      if (part && NESTED.includes(group)) (body[group] ||= {})[part] = flat[key];
+      else body[key] = flat[key];
+    }
+    return JSON.stringify(body);
+  };
+
+  // --- what is told beside the fields
+
+  const status = Object.assign(document.createElement("p"), { className: "leadgate-status" });
+  status.setAttribute("role", "status");
+  el.append(status);
+
+  const controlOf = field => {
+    const found = el.elements.namedItem(field) || (/^(first|last)Name$/.test(field) && el.elements.namedItem("name"));
+    return found instanceof RadioNodeList ? found[0] : found || null;
+  };
+
+  const clear = control => {
+    const shown = control?.leadgateError;
+    if (!shown) return;
+    shown.made ? shown.place.remove() : (shown.place.textContent = "");
+    control.removeAttribute("aria-invalid");
+    shown.described ? control.setAttribute("aria-describedby", shown.described) : control.removeAttribute("aria-describedby");
+    control.leadgateError = null;
+  };
+
+  const mark = (control, field, detail) => {
+    if (control.leadgateError) return;
+    const given = el.querySelector(`[data-leadgate-error="${CSS.escape(field)}"]`);
+    const place = given || document.createElement("p");
+    const around = /checkbox|radio/.test(control.type) && (control.closest("fieldset") || control.closest("label"));
+    place.id ||= `leadgate-${name}-${field}`;
+    place.classList.add("leadgate-error");
+    place.textContent = detail;
+    if (!given && around?.localName === "fieldset") around.append(place);
+    else if (!given) (around || control).after(place);
+    const described = control.getAttribute("aria-describedby");
+    control.setAttribute("aria-invalid", "true");
+    control.setAttribute("aria-describedby", described ? `${place.id} ${described}` : place.id);
+    control.leadgateError = { place, made: !given, described };
+  };
+
+  const show = errors => {
+    const elsewhere = [];
+    for (const { pointer, detail } of errors) {
+      const field = pointer.slice(2).replace(/\//g, ".").replace(/~1/g, "/").replace(/~0/g, "~");
+      const control = controlOf(field);
+      if (control && control.type !== "hidden") mark(control, field, detail);
+      else elsewhere.push(detail);
+    }
+    status.textContent = [text.wrong(errors.length), ...elsewhere].join(" ");
+    tell("form-validation-failed", { count: errors.length });
+    [...el.elements].find(control => control.leadgateError)?.focus();
+  };
+
+  const thank = async (id, reference) => {
+    const given = document.querySelector(`[data-leadgate-thanks="${CSS.escape(name)}"]`);
+    const thanks = given || document.createElement("div");
+    if (!given) {
+      const form = await definition().catch(() => null);
+      for (const line of [form?.thanks[lang] || text.thanks, `${text.reference} ${reference}`]) {
+        thanks.append(Object.assign(document.createElement("p"), { textContent: line }));
+      }
+      thanks.className = "leadgate-thanks";
+      el.after(thanks);
+    }
+    for (const place of thanks.querySelectorAll("[data-leadgate-reference]")) place.textContent = reference;
+    el.style.display = "none";
+    thanks.hidden = false;
+    thanks.tabIndex = -1;
+    thanks.focus();
+    el.addEventListener("reset", () => (given ? (thanks.hidden = true) : thanks.remove()), { once: true });
+    if (set.leadgateKiosk !== undefined) setTimeout(() => el.reset(), (+set.leadgateKiosk || 60) * 1000);
+  };
+
+  // --- sending
+
+  const post = body =>
+    fetch(`${base}/api/v1/forms/${name}/leads`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "Idempotency-Key": key },
+      body,
+      credentials: "omit",
+      signal: AbortSignal.timeout?.(LONGEST)
+    });
+
+  const send = async () => {
+    const answer = await post(read());
+    const said = await answer.json();
+    if (answer.ok) return accept(said, answer.headers);
+    // What was answered 4xx has used no key up; the same key with other words is another lead.
+    const strange = (said.errors || []).filter(({ code }) => code === "unknown_field");
+    if (said.type?.endsWith("idempotency-key-reused")) key = newKey();
+    else if (strange.length) for (const { pointer } of strange) unknown.add(pointer.slice(2).replace(/\//g, "."));
+    else if (said.errors) return show(said.errors);
+    else {
+      status.textContent = said.detail || said.title;
+      return tell("form-error", { code: answer.status });
+    }
+    return send();
+  };
+
+  const accept = ({ id, reference }, headers) => {
+    const redirect = headers.get("Leadgate-Redirect");
+    status.textContent = "";
+    tell("form-submit", { id, reference, conversion: headers.get("Leadgate-Conversion") === "1" });
+    if (redirect) tell("form-redirect", { url: redirect });
+    else thank(id, reference);
+  };
+
+  const submit = async event => {
+    event.preventDefault();
+    if (busy) return;
+    busy = sent = true;
+    for (const control of el.elements) clear(control);
+    el.setAttribute("aria-busy", "true");
+    status.textContent = text.sending;
+    tell("form-sending");
+    try {
+      await send();
+    } catch {
+      // No answer. The same again is no second lead, whichever way it comes: the gateway knows it by its words.
+      if (navigator.onLine) HTMLFormElement.prototype.submit.call(el);
+      status.textContent = navigator.onLine ? "" : text.offline;
+    }
+    busy = false;
+    el.removeAttribute("aria-busy");
+  };
+
+  const start = () => tell("form-started");
+
+  el.addEventListener("submit", submit);
+  el.addEventListener("input", start, { once: true });
+  el.addEventListener("input", ({ target }) => clear(target));
+  el.addEventListener("reset", () => {
+    key = newKey();
+    sent = false;
+    status.textContent = el.style.display = "";
+    one.update();
+  });
+  one.leave = () => el.removeEventListener("submit", submit);
+  one.update();
+  place().catch(() => {});
+  tell("form-ready");
+}

@@ -1,0 +1,187 @@
+// The embed script: makes a form of every [data-leadgate-form] element, now and later. docs/embedding.md is its
+// contract. Written tight, for it is served as it stands here without comments and blanks (app/web/embed.py, which
+// also fills in what stands between percent signs). el: an element with that attribute; set: its data-leadgate-…
+// attributes; msg: a message, and what: its type without "form-"; one: what is known of an element.
+(() => {
+  const doc = document, win = window;
+  const find = selector => doc.querySelector(selector);
+  const base = new URL((doc.currentScript || find("script[src*='/embed/v1.']")).src).origin;
+  const early = win.leadgate || {};
+  // Loaded twice, as by a page and its tag manager: the first goes on.
+  if (early.mount) return early.mount();
+
+  const consent = early.given || {}, all = new Map(), done = {};
+  // The usual campaign parameters, until a form tells which it takes.
+  let allowed = /^(utm_\w+|..?clid|[gw]braid|msclkid|li_fat_id)$/i;
+
+  // Where the visitor came from. No fragment, and of a query only campaign parameters: the rest may be tokens.
+  const pick = url => {
+    const found = {};
+    url.searchParams.forEach((value, name) => allowed.test(name) && (found[name] = value));
+    return found;
+  };
+  const clean = url => {
+    const query = "?" + new URLSearchParams(pick(url));
+    return url.origin + url.pathname + (query[1] ? query : "");
+  };
+  const track = () => {
+    const now = pick(new URL(location)), from = doc.referrer && new URL(doc.referrer);
+    if (from && from.host != location.host) now.landing_referrer = clean(from);
+    // In a sandbox, or where the visitor has msg so, there is no storage.
+    try {
+      const store = sessionStorage, given = consent.analytics;
+      if (find("[data-leadgate-kiosk]") || given === false) delete store.leadgate;
+      else if (given || find("[data-leadgate-remember=session]")) {
+        const kept = JSON.parse(store.leadgate || null) || { first: now, last: now };
+        if (Object.keys(now)[0]) kept.last = now;
+        store.leadgate = JSON.stringify(kept);
+        const both = { ...kept.last };
+        for (const name in kept.first) both["first_" + name] = kept.first[name];
+        return both;
+      }
+    } catch {}
+    return now;
+  };
+  const describe = set => {
+    const params = track(), fields = {};
+    for (const name in set) if (/^leadgateField./.test(name)) fields[name.slice(13)] = set[name];
+    return {
+      pageUrl: clean(new URL(location)),
+      referrer: params.landing_referrer,
+      params,
+      lang: set.leadgateLang,
+      fields,
+      receiver: set.leadgateReceiver,
+      consent
+    };
+  };
+
+  // What a form says is told to its page; an accepted lead once, however often its thanks are loaded.
+  const hear = (el, msg) => {
+    const what = msg.type.slice(5), id = msg.id, set = el.dataset;
+    if (what == "submit") {
+      if (done[id]) return;
+      done[id] = 1;
+      if (msg.conversion) {
+        const event = "generate_lead", layer = set.leadgateDatalayer || "dataLayer";
+        const lead = {
+          form_id: set.leadgateForm,
+          submission_id: id,
+          lead_source: set.leadgateLeadSource || "website"
+        };
+        if (set.leadgateValue) {
+          lead.value = +set.leadgateValue;
+          lead.currency = set.leadgateCurrency || "SEK";
+        }
+        if ("leadgateGtag" in set) win.gtag?.("event", event, lead);
+        else if (layer != "off") (win[layer] ||= []).push({ event, ...lead });
+      }
+    }
+    // Tags that were told just now get a moment to send.
+    if (what == "redirect" && /^https?:/.test(msg.url)) setTimeout(() => location.assign(msg.url), 300);
+    el.dispatchEvent(new CustomEvent("leadgate:" + what, { bubbles: true, detail: msg }));
+    if (what == "sending") win.onBeforeFormSubmit?.(el, msg);
+    const callbacks = { ready: "Ready", sending: "Submit", submit: "Submitted", error: "SubmitError" };
+    win["onForm" + callbacks[what]]?.(el, msg);
+  };
+
+  const enframe = (el, name) => {
+    const [box, fallback, frame] = ["div", "div", "iframe"].map(tag => doc.createElement(tag));
+    const set = el.dataset, lang = set.leadgateLang || "", embedId = Math.random().toString(36).slice(2);
+    const head = { source: "leadgate", v: 1, embedId, formId: name };
+    let height = set.leadgateHeight || 800, loads = 0, readies = 0;
+    // Fallback and frame lie in one cell: nothing jumps when the one takes the other's place.
+    const paint = look => {
+      frame.style = `grid-area:1/1;width:100%!important;height:${height}px!important;border:0!important;${look}!important`;
+      fallback.style = "grid-area:1/1;" + (look ? "" : "display:none");
+    };
+    const update = () =>
+      readies && frame.contentWindow.postMessage({ ...head, type: "context", ...describe(set) }, base);
+
+    frame.title = /^en/.test(lang || doc.documentElement.lang) ? "Form" : "Formulär";
+    frame.name = `leadgate ${embedId} ${location.origin} ${set.leadgateKiosk}`;
+    frame.loading = "lazy";
+    frame.referrerPolicy = "strict-origin-when-cross-origin";
+    frame.sandbox = "allow-forms allow-scripts allow-same-origin allow-popups allow-top-navigation-by-user-activation";
+    frame.src = `${base}/f/${name}?lang=${lang}`;
+    // A page that says nothing is the browser's own, in place of one that it could not show.
+    frame.onload = () => setTimeout(async count => {
+      if (readies >= count || !box.isConnected) return;
+      paint("display:none");
+      let why = { code: "unreachable", detail: base + " cannot be reached" };
+      try {
+        why = await (await fetch(base + "/embed/v1/" + name)).json();
+      } catch {}
+      console.error("Leadgate: " + why.detail);
+      hear(el, { ...head, type: "form-error", ...why });
+    }, 3e3, ++loads);
+    paint("visibility:hidden");
+    box.style = "display:grid";
+    fallback.append(...el.childNodes);
+    box.append(fallback, frame);
+    el.append(box);
+    const listen = ({ data, origin, source }) => {
+      if (origin != base || source != frame.contentWindow || data.embedId != embedId) return;
+      const what = data.type.slice(5), ready = what == "ready";
+      if (ready) {
+        allowed = RegExp(data.parameters, "i");
+        frame.title = data.title;
+      }
+      if (what == "height-changed") height = Math.min(Math.max(data.height | 0, 60), 2e4);
+      else if (!ready || !readies) hear(el, data);
+      paint("");
+      // The next page, or the summary of what is wrong, begins above what the visitor sees.
+      if ((what == "validation-failed" || ready && readies) && el.getBoundingClientRect().top < 0) el.scrollIntoView();
+      readies += ready;
+      update();
+    };
+    addEventListener("message", listen);
+    return {
+      name,
+      box,
+      update,
+      leave() {
+        removeEventListener("message", listen);
+        box.replaceWith(...fallback.childNodes);
+      }
+    };
+  };
+  // A page's own form is the second script's.
+  const enhance = (el, name) => {
+    const one = { name, box: el, update() {}, leave() {} };
+    import(base + "/embed/%OWN%").then(second => second.enhance(el, one, base, describe, hear));
+    return one;
+  };
+
+  const update = () => {
+    // Also where there is no form yet.
+    track();
+    all.forEach(one => one.update());
+  };
+  const mount = news => {
+    all.forEach((one, el) => {
+      if (!one.box.isConnected || el.dataset.leadgateForm != one.name) {
+        all.delete(el);
+        one.leave();
+      }
+    });
+    doc.querySelectorAll("[data-leadgate-form]").forEach(el => {
+      const name = el.dataset.leadgateForm;
+      if (!name || all.has(el)) return;
+      all.set(el, (el.matches("form") ? enhance : enframe)(el, name));
+      watcher.observe(el, { attributes: true });
+    });
+    if (news?.some(({ type }) => type == "attributes")) update();
+  };
+  const watcher = new MutationObserver(mount);
+  win.leadgate = {
+    mount: () => mount(),
+    consent(given) {
+      Object.assign(consent, given);
+      update();
+    }
+  };
+  watcher.observe(doc, { childList: true, subtree: true });
+  mount();
+  update();
+})();
