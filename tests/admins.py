@@ -111,11 +111,12 @@ def keep_in(
     reason: str = "the reason",
     **changes: Any,
 ) -> str:
-    first, _, last = name.partition(" ")
+    given, _, family = name.partition(" ")
     enquiry = Enquiry(
-        language="sv", contact=Contact(first_name=first, last_name=last, email="anna@example.com")
+        language="sv", contact=Contact(first_name=given, last_name=family, email="anna@example.com")
     )
-    new = new_lead(**{"body": write_body(enquiry), "customer_id": "M1", **changes})
+    first = {"state": state, "reason": reason} if state is LeadState.QUARANTINED else {}
+    new = new_lead(**{"body": write_body(enquiry), "customer_id": "M1", **first, **changes})
     (kept,) = accept_all(connection, [new], IdentitySource())  # its own: another's ids never go back in time
     assert isinstance(kept, Acceptance)
     lead_id = kept.lead_id

@@ -10,16 +10,20 @@ import pytest
 from sqlalchemy import Connection
 
 from app.i18n import get_translations
+from app.intake.digests import Digests
+from app.intake.spam import WEIGHTS
 from app.lead import Contact, Enquiry, LeadState, Marketing, Note, Notice, UtmTag
 from app.store.gates import close_gate, list_gates
 from app.store.history import add_event, load_history
 from app.store.leads import find_status, write_body
 from app.store.outbox import finish_attempt
+from app.store.place import Place
 from app.store.schema import circuits
 from app.store.settling import AttemptEnd, ContactFound, Delivered, Settlement, settle
+from app.store.words import Suspicion
 from app.web.admin.timeline import tell_story
-from tests.admins import Admin, open_admin
-from tests.gateways import HOST, NOBODY
+from tests.admins import Admin, names_in, open_admin
+from tests.gateways import HOST, NOBODY, SECRET
 from tests.stores import GATE, NOW, SECOND, begin, keep, must_claim
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +110,7 @@ async def act(admin: Admin, lead_id: str, action: str, **fields: str) -> tuple[i
     [
         ("retry", LeadState.HELD, LeadState.PENDING, "retried"),
         ("release", LeadState.QUARANTINED, LeadState.PENDING, "released"),
+        ("confirm", LeadState.HELD, LeadState.DISCARDED, "confirmed"),
         ("discard", LeadState.HELD, LeadState.DISCARDED, "discarded"),
     ],
 )
@@ -122,7 +127,8 @@ async def test_what_a_person_decides_is_done_and_told(
         assert found is not None
         assert found.state is after
         history = await admin.gateway.store.read(lambda connection: load_history(connection, lead_id))
-        assert (history[-1]["kind"], history[-1]["actor"]) == (done, "web:admin")
+        kind = "discarded" if action == "confirm" else done
+        assert (history[-1]["kind"], history[-1]["actor"]) == (kind, "web:admin")
         assert 'role="status"' in (await admin.get(location)).text
         trail = text_of((await admin.get("/admin/audit")).text)
         assert re.search(r"admin (retried|released|discarded) a lead", trail)
@@ -314,6 +320,38 @@ async def test_what_a_newer_version_wrote_is_shown_as_it_is(tmp_path: Path) -> N
         text = text_of((await admin.get(f"/admin/leads/{lead_id}")).text)
         assert "Mail sent eva" in text
         assert "to: office" in text
+
+
+async def test_why_it_looked_like_spam_is_told(tmp_path: Path) -> None:
+    async with open_admin(tmp_path) as admin:
+        suspicion = Suspicion(1.35, (*WEIGHTS, "phrase:viagra", "newer"))
+        lead_id = await admin.keep(LeadState.QUARANTINED, suspicion=suspicion)
+        text = text_of((await admin.get(f"/admin/leads/{lead_id}")).text)
+        for part in (
+            "looked like spam",
+            "Score: 1.35",
+            "A field that nobody sees was filled in",
+            "(viagra)",
+            "newer",
+        ):
+            assert part in text
+        history = await admin.gateway.store.read(lambda connection: load_history(connection, lead_id))
+        for language in ("sv", "en"):
+            steps = tell_story(None, history, get_translations(language).gettext)
+            assert not set(WEIGHTS) & set(steps[-1].lines)
+
+
+async def test_what_is_encrypted_is_found_by_its_exact_address_alone(tmp_path: Path) -> None:
+    place = Place(tmp_path / "sealed.db", ("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",))
+    async with open_admin(tmp_path, place=place) as admin:
+        lead_id = await admin.keep(email_key=Digests(SECRET).of_email("anna@example.com"))
+        page = (await admin.get("/admin")).text
+        assert names_in(page) == ["Anna Bergström"]
+        assert "what is kept is encrypted" in page
+        assert names_in((await admin.post("/admin/search", q="Anna")).text) == []
+        answer = await admin.post("/admin/search", q="anna@example.com")
+        assert names_in((await admin.get(answer.headers["location"])).text) == ["Anna Bergström"]
+        assert (await admin.get(f"/admin/leads/{lead_id}")).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from app.store.inbox import Place, Row, Wanted, count_by_day, count_undelivered,
 from app.users import User
 from app.web.admin.backoffice import HOME, Backoffice, Visit
 from app.web.admin.chart import Chart, draw, list_days
-from app.web.admin.search import Search
+from app.web.admin.search import Search, is_sealed
 from app.web.api import LEAD_ID
 from app.web.routing import make_route
 
@@ -77,6 +77,7 @@ class Inbox:
             forms=list(seen),
             customers=sorted({one for all_ in seen.values() for one in all_ if visit.user.sees(one)}),
             ages=list(AGES),
+            sealed=is_sealed(store),
             **{
                 "search": None,
                 "asked": dict.fromkeys(_ASKED, ""),

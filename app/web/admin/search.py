@@ -47,12 +47,17 @@ class Search:
     async def find(self, store: Store, user: User) -> tuple[list[Row], str | None]:
         """The leads with every word in their name, among the next so many, and where to go on looking."""
         words = self.text.split()[:_MOST_WORDS]
-        if not words:
+        if not words or is_sealed(store):
             return [], None
         wanted = Wanted(customers=user.customers, before=self.before)
         return await store.read(
             partial(search_names, wanted=wanted, words=words, among=AMONG, limit=_MOST_FOUND)
         )
+
+
+def is_sealed(store: Store) -> bool:
+    """Whether what is kept is encrypted: then nobody is found by a part of a name."""
+    return bool(store.place.keys)
 
 
 def _digest(backoffice: Backoffice, text: str) -> str | None:

@@ -13,7 +13,7 @@ from app.forms.model import Form, Mode
 from app.i18n import get_translations
 from app.lead import Destination, Lead, LeadState
 from app.store.inbox import load_whole
-from app.store.operator import Decide, decide_on, discard_lead, release_lead, retry_lead
+from app.store.operator import Decide, confirm_in_vitec, decide_on, discard_lead, release_lead, retry_lead
 from app.web.admin.backoffice import Backoffice, Visit
 from app.web.admin.timeline import tell_story
 from app.web.bodies import read_form
@@ -24,11 +24,12 @@ from app.web.security import NO_STORE
 ACTIONS: dict[str, frozenset[LeadState]] = {
     "retry": frozenset({LeadState.HELD, LeadState.PENDING}),
     "release": frozenset({LeadState.QUARANTINED}),
+    "confirm": frozenset({LeadState.HELD}),
     "discard": frozenset({LeadState.HELD, LeadState.PENDING, LeadState.QUARANTINED}),
 }
 """What may be done, and in which states: the store has the last word."""
 
-DONE = {"retry": "retried", "release": "released", "discard": "discarded"}
+DONE = {"retry": "retried", "release": "released", "confirm": "confirmed", "discard": "discarded"}
 
 LONGEST_REASON = 500
 
@@ -107,6 +108,8 @@ class Story:
                 return partial(
                     release_lead, testing=[name for name, form in forms.items() if form.mode is Mode.TEST]
                 )
+            case "confirm":
+                return confirm_in_vitec
             case _:
                 return partial(discard_lead, reason=reason)
 

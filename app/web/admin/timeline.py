@@ -8,6 +8,7 @@ from typing import Any
 from app.identity import write_reference
 from app.lead import Lead
 from app.web.admin.adaptations import describe_note
+from app.web.admin.suspicions import describe_suspicion
 from app.web.admin.wording import Gettext
 
 _TOLD = frozenset({"at", "kind", "actor", "finishedAt", "outcome", "status", "detail", "vitecId", "reason"})
@@ -107,6 +108,13 @@ def _name_outcomes(gettext: Gettext) -> dict[str, tuple[str, str]]:
 
 
 def _tell_event(entry: Mapping[str, Any], kind: str, gettext: Gettext) -> Step:
+    if kind in {"quarantined", "suspected"}:
+        title = (
+            gettext("Looked like spam")
+            if kind == "suspected"
+            else gettext("Quarantined: it looked like spam")
+        )
+        return Step(at=entry["at"], title=title, lines=describe_suspicion(entry, gettext), tone="bad")
     title, tone = _name_events(gettext).get(kind, (kind.replace("_", " ").capitalize(), "quiet"))
     actor = entry.get("actor")
     rest = [f"{name}: {value}" for name, value in entry.items() if name not in _TOLD and name != "version"]
@@ -138,5 +146,6 @@ def _name_events(gettext: Gettext) -> dict[str, tuple[str, str]]:
         "released": (gettext("Released from quarantine"), "quiet"),
         "discarded": (gettext("Discarded"), "quiet"),
         "edited": (gettext("Corrected"), "quiet"),
+        "canary": (gettext("A test of the way to Vitec"), "quiet"),
         "restored": (gettext("The store was restored: it is looked for in Vitec first"), "quiet"),
     }

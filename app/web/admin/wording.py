@@ -99,6 +99,7 @@ def _tell_done(gettext: Gettext) -> dict[str, str]:
     return {
         "retried": gettext("It is on its way again."),
         "released": gettext("It is released and on its way."),
+        "confirmed": gettext("It is settled: it is in Vitec."),
         "discarded": gettext("It is discarded."),
         "edited": gettext("It is corrected and on its way again."),
     }
