@@ -5,7 +5,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 	--no-annotate --python-version 3.11
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install run test check bench chaos format lock clean messages
+.PHONY: install run test check bench chaos format lock clean messages screenshots embed-release
 .DEFAULT_GOAL := install
 
 # --- environments: made when missing, made again when a lock file changes ---------------------------
@@ -46,6 +46,14 @@ bench: $(VENV)/.dev
 # The long proof of docs/reliability.md; about an hour. A short form of it is in `make test`.
 chaos: $(VENV)/.dev
 	$(BIN)/python -m proof --write
+
+# With every release: pages that name the embed script by its content go on finding it.
+embed-release: $(VENV)/.run
+	$(BIN)/python -c 'from app.web.embed import keep_release; keep_release()'
+
+# The pictures of README and docs, taken of a running demo.
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m tests.screenshots
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -25,7 +25,8 @@ SHOWN = "2N4H-CW26-CZ"
 
 
 def read_blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [text for kind, text in blocks if kind == language]
 
 
 def read_commands() -> list[list[str]]:
