@@ -184,6 +184,18 @@ async def test_nobody_decides_on_another_customers_lead(tmp_path: Path, action: 
         assert found.state is LeadState.HELD
 
 
+async def test_erasing_leaves_a_receipt_and_a_line_in_the_trail(tmp_path: Path) -> None:
+    async with open_admin(tmp_path) as admin:
+        lead_id = await admin.keep(LeadState.DELIVERED)
+        assert await act(admin, lead_id, "erase") == (303, f"/admin/leads/{lead_id}?done=erased")
+        page = (await admin.get(f"/admin/leads/{lead_id}?done=erased")).text
+        assert "what Vitec has must be erased there" in page
+        assert "LED1" in page
+        assert "Bergström" not in page + (await admin.get("/admin")).text
+        assert f"/admin/leads/{lead_id}/erase" not in page
+        assert "erased personal data" in (await admin.get("/admin/audit")).text
+
+
 async def test_an_action_that_there_is_not_is_not_found(tmp_path: Path) -> None:
     async with open_admin(tmp_path) as admin:
         lead_id = await admin.keep(LeadState.HELD)

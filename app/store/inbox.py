@@ -48,6 +48,8 @@ class Place:
     reason: str | None
     next_attempt_at: datetime | None
     vitec_lead_id: str | None
+    purged_at: datetime | None
+    """When all that told of the person went."""
 
 
 _PLACE = (
@@ -61,6 +63,7 @@ _PLACE = (
     outbox.c.reason,
     outbox.c.next_attempt_at,
     outbox.c.vitec_lead_id,
+    outbox.c.purged_at,
 )
 
 

@@ -16,7 +16,7 @@ from app.store.outbox import has_unresolved_create
 from app.store.reconciling import load_open_create, resolve_create
 from app.store.schema import EPOCH, Instant, outbox
 
-Decide = Callable[..., None]
+Decide = Callable[..., object]
 """One of the decisions below, with what it needs beside the lead, the moment and the person."""
 
 

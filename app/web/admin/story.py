@@ -12,6 +12,7 @@ from app.errors import LeadNotFound, OperatorError
 from app.forms.model import Form, Mode
 from app.i18n import get_translations
 from app.lead import Destination, Lead, LeadState
+from app.store.erasure import erase_lead
 from app.store.inbox import load_whole
 from app.store.operator import Decide, confirm_in_vitec, decide_on, discard_lead, release_lead, retry_lead
 from app.web.admin.backoffice import Backoffice, Visit
@@ -25,11 +26,18 @@ ACTIONS: dict[str, frozenset[LeadState]] = {
     "retry": frozenset({LeadState.HELD, LeadState.PENDING}),
     "release": frozenset({LeadState.QUARANTINED}),
     "confirm": frozenset({LeadState.HELD}),
+    "erase": frozenset(LeadState),
     "discard": frozenset({LeadState.HELD, LeadState.PENDING, LeadState.QUARANTINED}),
 }
 """What may be done, and in which states: the store has the last word."""
 
-DONE = {"retry": "retried", "release": "released", "confirm": "confirmed", "discard": "discarded"}
+DONE = {
+    "retry": "retried",
+    "release": "released",
+    "confirm": "confirmed",
+    "erase": "erased",
+    "discard": "discarded",
+}
 
 LONGEST_REASON = 500
 
@@ -62,7 +70,11 @@ class Story:
             lead=whole.lead,
             form=form,
             steps=tell_story(whole.lead, whole.history, translations.gettext),
-            actions=[name for name, states in ACTIONS.items() if whole.place.state in states],
+            actions=[
+                name
+                for name, states in ACTIONS.items()
+                if whole.place.state in states and whole.place.purged_at is None
+            ],
             testing=form is not None and form.mode is Mode.TEST,
             destination=self._find_destination(form, whole.lead),
             contact_id=_find_contact_id(whole.history),
@@ -110,6 +122,8 @@ class Story:
                 )
             case "confirm":
                 return confirm_in_vitec
+            case "erase":
+                return erase_lead
             case _:
                 return partial(discard_lead, reason=reason)
 

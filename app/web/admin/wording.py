@@ -100,6 +100,7 @@ def _tell_done(gettext: Gettext) -> dict[str, str]:
         "retried": gettext("It is on its way again."),
         "released": gettext("It is released and on its way."),
         "confirmed": gettext("It is settled: it is in Vitec."),
+        "erased": gettext("What told of the person is erased here; what Vitec has must be erased there."),
         "discarded": gettext("It is discarded."),
         "edited": gettext("It is corrected and on its way again."),
     }
