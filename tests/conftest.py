@@ -11,6 +11,9 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from app.cli import main
+from tests.stages import serve_agency, serve_embedded, set_stage
+
+__all__ = ["serve_agency", "serve_embedded", "set_stage"]
 from tests.sinks import find_told, overhearing
 
 

@@ -1,15 +1,10 @@
 """A landing page's own form, enhanced in place: in a real browser, on another origin than the gateway's."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from tests.gateways import serve_gateway
-from tests.hosts import Host, serve_host
-from tests.test_embed_browser import FORMS, LISTEN, Stage, await_told, tags_of
+from tests.stages import LISTEN, Stage, await_told, tags_of
 
 OWN = """<form id="egen" data-leadgate-form="{form}" action="{base}/f/{form}" method="post" {attributes}>
   <label>Förnamn <input name="firstName"></label>
@@ -21,27 +16,6 @@ OWN = """<form id="egen" data-leadgate-form="{form}" action="{base}/f/{form}" me
   {more}
   <button>Skicka</button>
 </form>"""
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    with serve_host() as host:
-        yield host
-
-
-@pytest.fixture(scope="module")
-def gateway(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("own")
-    with serve_gateway(folder, FORMS.format(host=host.origin)) as (name, port):
-        yield f"http://{name}:{port}", folder
-
-
-@pytest.fixture
-def stage(browser: Browser, host: Host, gateway: tuple[str, Path]) -> Iterator[Stage]:
-    host.headers.clear()
-    context = browser.new_context(viewport={"width": 900, "height": 1100}, locale="sv-SE")
-    yield Stage(base=gateway[0], folder=gateway[1], host=host, context=context)
-    context.close()
 
 
 def open_own(

@@ -4,17 +4,13 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.gateways import serve_gateway
-from tests.hosts import Host, serve_host
-from tests.test_embed_browser import (
-    FORMS,
+from tests.stages import (
     Stage,
     await_heard,
     await_input,
@@ -27,11 +23,6 @@ DOCS = Path(__file__).parent.parent / "docs"
 GUIDE = (DOCS / "embedding.md").read_text(encoding="utf-8")
 SNIPPETS = sorted(path for path in (DOCS / "embedding").rglob("*") if path.is_file())
 EXAMPLE = "https://forms.example.se"
-
-MORE = """
-[forms.vardering]
-preset = "vardering"
-"""
 
 # As much of React and of Next.js as the component asks for, making elements at once.
 REACT = """
@@ -50,27 +41,6 @@ export function createElement(tag, props, ...children) {
 NEXT_SCRIPT = """
 export default ({ src }) => Object.assign(document.createElement("script"), { src });
 """
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    with serve_host() as host:
-        yield host
-
-
-@pytest.fixture(scope="module")
-def gateway(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("guide")
-    with serve_gateway(folder, FORMS.format(host=host.origin) + MORE) as (name, port):
-        yield f"http://{name}:{port}", folder
-
-
-@pytest.fixture
-def stage(browser: Browser, host: Host, gateway: tuple[str, Path]) -> Iterator[Stage]:
-    host.headers.clear()
-    context = browser.new_context(viewport={"width": 900, "height": 1100}, locale="sv-SE")
-    yield Stage(base=gateway[0], folder=gateway[1], host=host, context=context)
-    context.close()
 
 
 def read(name: str, stage: Stage) -> str:

@@ -40,7 +40,7 @@ from tests.test_intake_properties import NAMES, find_texts, values
 
 pytest_plugins = ["tests.store_fixtures"]
 
-EXAMPLES = int(os.environ.get("LEADGATE_TEST_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("LEADGATE_TEST_EXAMPLES", "5"))
 """Of each operation; a long night may be given thousands."""
 
 quietly = partial(

@@ -16,7 +16,10 @@ from app.cli.control import listening
 from app.cli.retention import purging
 from app.delivery.assembly import make_worker
 from app.delivery.auditor import Auditor
+from app.delivery.inspection import Inspector
+from app.delivery.pace import Pace
 from app.delivery.parcel import Terms
+from app.delivery.watch import ReceiverWatch
 from app.delivery.worker import Worker
 from app.errors import ConfigurationError, OperatorError
 from app.forms.live import LiveForms
@@ -93,6 +96,10 @@ class Gateway:
         )
         return {"id": kept.lead_id, "reference": kept.reference}
 
+    def make_watch(self, client: VitecClient) -> ReceiverWatch:
+        inspector = Inspector(client=client, pace=Pace(self.settings.vitec_rate))
+        return ReceiverWatch(store=self.store, forms=self.forms, inspector=inspector, now=self.store.now)
+
     def reload(self) -> None:
         """Forms and users anew. A bad file leaves the old ones serving, and says so."""
         try:
@@ -163,6 +170,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
     async with VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format) as client:
         worker = gateway.make_worker(client)
         auditing = asyncio.create_task(Auditor(gateway.store, worker.courier.terms).run())
+        watching = asyncio.create_task(gateway.make_watch(client).run())
         running = asyncio.create_task(worker.run())
         running.add_done_callback(lambda _: stop.set())
         # Drains beside whatever else stops: together they have ten seconds.
@@ -172,6 +180,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
         finally:
             stop.set()
             auditing.cancel()
+            watching.cancel()
             await draining
             await running
 

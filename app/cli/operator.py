@@ -18,6 +18,7 @@ from app.store.store import Store
 from app.store.vault import Vault
 
 leads = typer.Typer(help="The operator's work with leads.", no_args_is_help=True)
+notices = typer.Typer(help="What people were to be told, and have not been.", invoke_without_command=True)
 gates = typer.Typer(help="What Vitec refuses, and since when.", invoke_without_command=True)
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
@@ -96,6 +97,16 @@ def _act_on(names: list[str], verb: str, done: str, **details: str) -> None:
             refused += 1
     if refused:
         raise typer.Exit(1)
+
+
+@notices.callback()
+def list_notices(*, as_json: AsJson = False) -> None:
+    """Messages that wait to be sent: how often that was tried, and why it failed."""
+    rows = reports.list_unsent_notices(read_settings())
+    if as_json:
+        print_json(rows)
+    else:
+        reports.print_notices(rows)
 
 
 @gates.callback()
