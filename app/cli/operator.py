@@ -124,7 +124,9 @@ def list_gates(context: typer.Context, *, as_json: AsJson = False) -> None:
 @gates.command()
 def probe() -> None:
     """Let one lead try each closed gate now."""
-    count = command_store(reports.require_store(read_settings()), {"do": "probe_gates"})
+    count = command_store(
+        reports.require_store(read_settings()), {"do": "probe_gates", "actor": name_actor()}
+    )
     print(f"{count} gate{'s' * (count != 1)} will be probed" if count else "no gate is closed")
 
 
@@ -172,5 +174,6 @@ def restored() -> None:
     """After restoring a backup: look for every undelivered lead in Vitec before it is sent."""
     settings = read_settings()
     settle = (settings.reconcile_settle + settings.vitec_timeout).total_seconds()
-    count = command_store(reports.require_store(settings), {"do": "restored", "settle": settle})
+    command = {"do": "restored", "settle": settle, "actor": name_actor()}
+    count = command_store(reports.require_store(settings), command)
     print(f"{count} lead{'s' * (count != 1)} will be looked for in Vitec, from {settle:.0f} seconds on")
