@@ -138,6 +138,14 @@ Index(
     sqlite_where=IS_PENDING,
     postgresql_where=IS_PENDING,
 )
+# Which of a contact's leads in Vitec are another's: asked at every look for one whose answer was lost.
+_KNOWN_TO_VITEC = outbox.c.vitec_lead_id.is_not(None)
+Index(
+    "ix_outbox_vitec_lead_id",
+    outbox.c.vitec_lead_id,
+    sqlite_where=_KNOWN_TO_VITEC,
+    postgresql_where=_KNOWN_TO_VITEC,
+)
 _LEASED = outbox.c.leased_until.is_not(None)
 Index("ix_outbox_leased", outbox.c.leased_until, sqlite_where=_LEASED, postgresql_where=_LEASED)
 _SUSPECT = outbox.c.crashes > literal_column("0")
