@@ -1,13 +1,14 @@
 """Keeps an enquiry: its fingerprints, its first state, its place in the outbox."""
 
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from app.errors import LeadgateError
 from app.forms.model import Form, Forms, Mode
 from app.intake.digests import Digests
-from app.lead import Enquiry, LeadState
+from app.lead import Contact, Enquiry, LeadState
 from app.store.leads import write_body
 from app.store.store import Store
 from app.store.words import Acceptance, NewLead, Proof, Suspicion
@@ -55,6 +56,13 @@ class Verdict:
 INNOCENT = Verdict()
 
 
+_CONTACT_FIELDS = tuple(field.name for field in fields(Contact))
+
+
+def _list_values(contact: Contact) -> Iterator[tuple[str, str | None]]:
+    return ((name, getattr(contact, name)) for name in _CONTACT_FIELDS)
+
+
 class Acceptor:
     """Turns enquiries into leads that are on disk."""
 
@@ -66,7 +74,7 @@ class Acceptor:
         """What "the same again" means: the person, the words and the boxes, not where they came from."""
         contact = enquiry.contact
         content = [
-            astuple(replace(contact, email=(contact.email or "").casefold())),
+            [(value or "").casefold() if name == "email" else value for name, value in _list_values(contact)],
             enquiry.message,
             [[answer.name, answer.value] for answer in enquiry.answers],
             [consent.name for consent in enquiry.consents if consent.given],

@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import IdempotencyConflict, StoreUnavailable
 from app.identity import IdentitySource, earliest_id, made_at, reference_of
 from app.lead import LeadState
 from app.log import get_logger
+from app.store.bulk import insert_rows
 from app.store.failures import describe, is_broken
 from app.store.proofs import Proofs
 from app.store.schema import events, idempotency_keys, leads, outbox
@@ -150,8 +151,7 @@ class _Keys:
             )
 
     def keep(self, connection: Connection) -> None:
-        if self._new:
-            connection.execute(insert(idempotency_keys), self._new)
+        insert_rows(connection, idempotency_keys, self._new)
 
 
 def _recall(row: Any) -> Acceptance:
@@ -225,8 +225,9 @@ class _RecentPeople:
 def _insert(connection: Connection, fresh: Sequence[tuple[NewLead, Acceptance, str | None]]) -> None:
     if not fresh:
         return
-    connection.execute(
-        insert(leads),
+    insert_rows(
+        connection,
+        leads,
         [
             {
                 "id": kept.lead_id,
@@ -242,8 +243,9 @@ def _insert(connection: Connection, fresh: Sequence[tuple[NewLead, Acceptance, s
             for new, kept, follows in fresh
         ],
     )
-    connection.execute(
-        insert(outbox),
+    insert_rows(
+        connection,
+        outbox,
         [
             {
                 "lead_id": kept.lead_id,
@@ -261,8 +263,7 @@ def _insert(connection: Connection, fresh: Sequence[tuple[NewLead, Acceptance, s
         ],
     )
     suspects = [(new, kept, new.suspicion) for new, kept, _ in fresh if new.suspicion is not None]
-    if suspects:
-        connection.execute(insert(events), [_tell_suspicion(*suspect) for suspect in suspects])
+    insert_rows(connection, events, [_tell_suspicion(*suspect) for suspect in suspects])
     announce(connection)
 
 
