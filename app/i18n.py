@@ -122,6 +122,11 @@ def describe_suggestion(suggestion: str, *, translations: NullTranslations) -> s
     return translations.gettext("Did you mean {suggestion}?").format(suggestion=suggestion)
 
 
+def describe_masked(*, translations: NullTranslations) -> str:
+    """The hint beside a text in which somebody's personnummer stands."""
+    return translations.gettext("A personal identity number is never needed here. It will be masked.")
+
+
 def describe_problem(
     status: int, *, translations: NullTranslations, kind: str | None = None
 ) -> tuple[str, str]:

@@ -238,7 +238,7 @@ PATHS = ("/f/kontakt", "/f/themed", "/f/vardering", "/f/objekt")
 CUT_OFF = """() => {
     const root = document.documentElement, found = [];
     if (root.scrollWidth > root.clientWidth) found.push("the page");
-    for (const element of document.querySelectorAll("main *")) {
+    for (const element of document.querySelectorAll("main :not([aria-hidden], [aria-hidden] *)")) {
         const {left, right} = element.getBoundingClientRect();
         if (right > root.clientWidth + 1 || left < -1) found.push(element.outerHTML.slice(0, 80));
         if (element.matches("button, label, a, p, h1, h2, legend")

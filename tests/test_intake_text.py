@@ -83,6 +83,17 @@ def test_of_thousands_of_marks_on_one_letter_thirty_stay() -> None:
         "197010632391",
         "000229-0005",
         "20070112-1238",
+        "121212.1212",
+        "121212/1212",
+        "12-12-12-1212",
+        "1912-12-12-1212",
+        "1912-12-12+1212",
+        "1912 12 12-1212",
+        "19 121212-1212",
+        "1912.12.12-1212",
+        "12/12/12-1212",
+        "18121212-1212",
+        "１２１２１２-１２１２",
         "070112-1238",
     ],
 )
@@ -116,10 +127,24 @@ def test_a_personnummer_is_masked(number: str, sentence: str) -> None:
         "4 500 000 kr",
         "556036-0793",  # a company's number: no such month
         "111 22 Stockholm",
+        "2012-12-12 1212",  # a day and a time
+        "12-12-12 kl 1212",
+        "12-12.12-1212",
     ],
 )
 def test_other_numbers_stay(text: str) -> None:
     assert mask_identity_numbers(text) == text
+
+
+@pytest.mark.parametrize("text", ["1212121212", "a=1212121212&b=2", "x-7010632391"])
+def test_ten_digits_that_no_person_typed_stay(text: str) -> None:
+    assert mask_identity_numbers(text, bare=False) == text
+    assert mask_identity_numbers(text) != text
+
+
+@pytest.mark.parametrize("number", ["121212-1212", "191212121212", "19701063-2391"])
+def test_what_can_be_nothing_else_is_masked_wherever_it_stands(number: str) -> None:
+    assert mask_identity_numbers(f"pnr={number}", bare=False) == f"pnr={MASKED_IDENTITY_NUMBER}"
 
 
 def test_several_are_masked_and_the_rest_stays() -> None:

@@ -1,5 +1,6 @@
 """A visitor's browser at the gateway's own pages."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -25,6 +26,12 @@ class Site:
         with closing(sqlite3.connect(self.folder / "leads.db")) as connection:
             (count,) = connection.execute("SELECT count(*) FROM leads").fetchone()
             return int(count)
+
+    def read_newest(self) -> Any:
+        """What was kept of the newest lead, as it stands in the store."""
+        with closing(sqlite3.connect(self.folder / "leads.db")) as connection:
+            (body,) = connection.execute("SELECT body FROM leads ORDER BY id DESC LIMIT 1").fetchone()
+            return json.loads(body)["enquiry"]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.cli.canary import Canary, send_canary
 from app.cli.configuration import Configuration, read_configuration
-from app.cli.reports import look_at_store, rename_keys
+from app.cli.reports import look_at_store
 from app.delivery.inspection import Inspector
 from app.delivery.pace import Pace
 from app.delivery.verdicts import CallFinding, CustomerFinding, IdFinding
@@ -18,6 +18,7 @@ from app.errors import ConfigurationError
 from app.forms.errands import list_errands
 from app.forms.model import Forms
 from app.identity import write_reference
+from app.store.stories import rename_keys
 from app.vitec.client import VitecClient
 
 _LONGEST = timedelta(seconds=15)

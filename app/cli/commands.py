@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import operator
+from app.cli import operator, privacy
 from app.cli.configuration import read_configuration
 from app.errors import OperatorError
 from app.forms.findings import suggest
@@ -159,6 +159,9 @@ def _print_choice(form: Form, forms: Forms, *, values: dict[str, str], wanted: s
             print(f"{name + ':':<10}{value}")
 
 
+app.command()(privacy.purge)
+operator.leads.command("export")(privacy.export)
+operator.leads.command("erase")(privacy.erase)
 app.add_typer(operator.leads, name="leads")
 app.add_typer(operator.gates, name="gates")
 app.add_typer(operator.db, name="db")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.errors import ConfigurationError, Mistake
 from app.forms.model import Forms, Login, Password
@@ -10,6 +11,7 @@ from app.forms.reader import read_forms
 from app.forms.warnings import find_warnings
 from app.settings import PREFIX, Environment, Settings, read_environment
 from app.store.place import Place
+from app.store.secret import load_or_make_secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,14 @@ def reread_forms(settings: Settings) -> Forms:
 def locate_store(settings: Settings) -> Place:
     """Where it is, and what opens what is kept there."""
     return Place(settings.database, tuple(key.get_secret_value() for key in settings.encryption_keys))
+
+
+def load_secret(settings: Settings) -> bytes:
+    """What signs pages and keys digests; made where there is none yet. Raises StoreError."""
+    if settings.secret_key:
+        return settings.secret_key.get_secret_value().encode()
+    assert isinstance(settings.database, Path)  # the settings ask for a key otherwise
+    return load_or_make_secret(settings.database)
 
 
 def default_login(settings: Settings) -> Login | None:

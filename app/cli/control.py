@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -17,8 +17,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from app.cli.retention import purge
 from app.errors import LeadgateError, OperatorError
+from app.forms.model import Retention
 from app.log import get_logger
+from app.store.erasure import erase_lead
 from app.store.gates import probe_now
 from app.store.keyring import rekey_batch
 from app.store.leads import find_lead_id
@@ -32,7 +35,9 @@ _log = get_logger("control")
 _LONGEST_PATH = 100  # bytes, of sockaddr_un's 104 (macOS) and 108 (Linux)
 _LONGEST_LINE = 64 * 1024
 _ANSWER_WITHIN = 10.0
-_WIPE_WITHIN = 600.0  # it writes the whole file
+# It writes the whole file, or goes through all that has gathered in years.
+_SLOW = {"wipe", "purge"}
+_SLOW_WITHIN = 600.0
 
 # Rows to a transaction, a few milliseconds: visitors wait behind it.
 _REKEY_BATCH = 100
@@ -58,7 +63,9 @@ async def carry_out(store: Store, command: Command) -> Any:
         return await store.wipe(thoroughly=True)
     if command["do"] == "rekey":
         return await _rekey(store, command)
-    if command["do"] not in {"retry", "release", "discard", "probe_gates", "restored"}:
+    if command["do"] == "purge":
+        return await purge(store, _read_retention(command["retention"]))
+    if command["do"] not in {"retry", "release", "discard", "erase", "probe_gates", "restored"}:
         raise OperatorError(f"this version knows no command {command['do']!r}")
     done = await store.write(partial(_act, command=command, now=store.now()))
     store.wake()
@@ -75,12 +82,21 @@ def _act(connection: Connection, *, command: Command, now: datetime) -> Any:
     match command["do"]:
         case "retry":
             retry_lead(connection, lead_id, now=now, actor=actor)
+        case "erase":
+            return asdict(erase_lead(connection, lead_id, now=now, actor=actor))
         case "release":
             testing = str(command.get("testing", "")).split(",")
             release_lead(connection, lead_id, testing=testing, now=now, actor=actor)
         case _:
             discard_lead(connection, lead_id, reason=str(command["reason"]), now=now, actor=actor)
     return lead_id
+
+
+def _read_retention(told: dict[str, dict[str, float]]) -> dict[str, Retention]:
+    return {
+        form: Retention(**{state: timedelta(seconds=seconds) for state, seconds in terms.items()})
+        for form, terms in told.items()
+    }
 
 
 async def _rekey(store: Store, command: Command) -> Command:
@@ -126,7 +142,7 @@ class _Desk:
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 line = await reader.readline()
-            async with asyncio.timeout(_WIPE_WITHIN):
+            async with asyncio.timeout(_SLOW_WITHIN):
                 writer.write(json.dumps(await self._try(line)).encode() + b"\n")
                 await writer.drain()
         except (TimeoutError, ConnectionError, ValueError):
@@ -171,8 +187,8 @@ def _connect(path: Path) -> socket.socket | None:
 
 def ask(channel: socket.socket, command: Command) -> Any:
     """What the server says to a command, its one on this channel. Raises OperatorError."""
-    if command["do"] == "wipe":
-        channel.settimeout(_WIPE_WITHIN + 1)
+    if command["do"] in _SLOW:
+        channel.settimeout(_SLOW_WITHIN + 1)
     try:
         with channel:
             channel.sendall(json.dumps(command).encode() + b"\n")

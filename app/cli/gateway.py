@@ -11,8 +11,9 @@ from uuid import uuid4
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
-from app.cli.configuration import Configuration, locate_store, reread_forms
+from app.cli.configuration import Configuration, load_secret, locate_store, reread_forms
 from app.cli.control import listening
+from app.cli.retention import purging
 from app.delivery.assembly import make_worker
 from app.delivery.auditor import Auditor
 from app.delivery.parcel import Terms
@@ -27,7 +28,6 @@ from app.log import get_logger
 from app.main import create_app, create_watch_app
 from app.settings import Settings
 from app.store.history import add_event
-from app.store.secret import load_or_make_secret
 from app.store.store import Store
 from app.vitec.client import VitecClient
 
@@ -126,21 +126,18 @@ async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
     store = Store(locate_store(settings))
     store.open()
     try:
-        secret = _load_secret(settings)
+        secret = load_secret(settings)
+        forms = LiveForms(configuration.forms)
         # Where several processes may write, commands need none of them.
-        gateway = Gateway(settings, LiveForms(configuration.forms), store, secret)
+        gateway = Gateway(settings, forms, store, secret)
         alone = isinstance(settings.database, Path)
-        async with listening(store, plant=gateway.plant_canary) if alone else nullcontext():
+        async with (
+            listening(store, plant=gateway.plant_canary) if alone else nullcontext(),
+            purging(store, forms),
+        ):
             yield gateway
     finally:
         store.close()
-
-
-def _load_secret(settings: Settings) -> bytes:
-    if settings.secret_key:
-        return settings.secret_key.get_secret_value().encode()
-    assert isinstance(settings.database, Path)  # the settings ask for a key otherwise
-    return load_or_make_secret(settings.database)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -37,7 +37,7 @@ def list_leads(
     """Leads, the newest first."""
     rows = reports.list_leads(read_settings(), states=state or [], form=form, limit=limit)
     if as_json:
-        _print_json([{name: row[name] for name in row if name != "reason"} for row in rows])
+        print_json([{name: row[name] for name in row if name != "reason"} for row in rows])
     else:
         reports.print_list(rows)
 
@@ -45,15 +45,15 @@ def list_leads(
 @leads.command()
 def show(lead: Name, *, as_json: AsJson = False) -> None:
     """One lead: what was sent in, and its whole history."""
-    story = reports.tell_story(read_settings(), lead)
+    story = reports.tell_one(read_settings(), lead)
     if as_json:
-        _print_json(story)
+        print_json(story)
     else:
         reports.print_story(story)
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1))
+def print_json(value: Any, *, file: TextIO | None = None) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1), file=file)
 
 
 @leads.command()
@@ -105,7 +105,7 @@ def list_gates(context: typer.Context, *, as_json: AsJson = False) -> None:
         return
     rows = reports.list_closed_gates(read_settings())
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
         reports.print_gates(rows)
 

@@ -1,10 +1,7 @@
 """What the operator reads: lists, one lead's story, closed gates."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,19 +9,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.cli.configuration import locate_store
-from app.errors import KeyMissing, Mistake, OperatorError, StoreUnavailable
-from app.identity import write_reference
-from app.lead import Lead, LeadState
+from app.errors import Mistake, OperatorError, StoreUnavailable
+from app.lead import LeadState
 from app.settings import PREFIX, Settings
 from app.store.gates import list_gates
-from app.store.history import load_history
 from app.store.keyring import count_behind, find_missing_keys
-from app.store.leads import find_lead_id, find_status, list_statuses, load_lead
+from app.store.leads import find_lead_id, list_statuses
 from app.store.migrate import current_revision
 from app.store.place import Place
 from app.store.proxies import find_proxy
 from app.store.reading import read_beside
-from app.store.words import LeadStatus
+from app.store.stories import describe_status, tell_story, write_moment
 
 Row = dict[str, Any]
 
@@ -42,79 +37,14 @@ def list_leads(
 ) -> list[Row]:
     job = partial(list_statuses, states=states, form=form, limit=limit)
     found = read_beside(require_store(settings), job)
-    return [_describe(status) | {"reason": status.reason} for status in found]
+    return [describe_status(status) | {"reason": status.reason} for status in found]
 
 
-def _describe(status: LeadStatus) -> Row:
-    return {
-        "id": status.lead_id,
-        "reference": write_reference(status.reference),
-        "status": status.state.value,
-        "form": status.form,
-        "receivedAt": _write_moment(status.received_at),
-    }
-
-
-def tell_story(settings: Settings, name: str) -> Row:
+def tell_one(settings: Settings, name: str) -> Row:
     """The lead itself, where it is, and its history. Raises LeadNotFound."""
-    return read_beside(require_store(settings), partial(_read_story, name=name))
-
-
-def _read_story(connection: Connection, *, name: str) -> Row:
-    lead_id = find_lead_id(connection, name)
-    status = find_status(connection, lead_id)
-    assert status is not None
-    history = load_history(connection, lead_id)
-    story = {
-        **_describe(status),
-        "reason": status.reason,
-        "deliveredAt": status.delivered_at,
-        "lead": _find_content(connection, lead_id),
-        "spam": _find_suspicion(history),
-        "history": history,
-    }
-    readable: Row = json.loads(json.dumps(story, default=_write_value))
-    return readable
-
-
-def _find_suspicion(history: Sequence[Row]) -> Row | None:
-    """What spoke against the lead when it came, whether it was let in or not."""
-    kinds = {"quarantined", "suspected"}
-    found = next((entry for entry in history if entry["kind"] in kinds), None)
-    return {"score": found["score"], "reasons": found["reasons"]} if found else None
-
-
-def _find_content(connection: Connection, lead_id: str) -> Row:
-    """Where it cannot be decrypted the rest can be read all the same."""
-    try:
-        return _open_lead(load_lead(connection, lead_id))
-    except KeyMissing as error:
-        return {"unreadable": str(error)}
-
-
-def _open_lead(lead: Lead) -> Row:
-    """What was sent in, by the names it was sent under."""
-    told = {"id", "reference", "form", "received_at"}
-    opened: Row = rename_keys({name: value for name, value in asdict(lead).items() if name not in told})
-    return opened | {"follows": write_reference(lead.follows) if lead.follows else None}
-
-
-def rename_keys(value: Any) -> Any:
-    """Names as programs know them: `assigned_to_id` is `assignedToId`."""
-    if isinstance(value, dict):
-        return {
-            re.sub(r"_(.)", lambda found: found[1].upper(), name): rename_keys(one)
-            for name, one in value.items()
-        }
-    return [rename_keys(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _write_value(value: object) -> str:
-    return _write_moment(value) if isinstance(value, datetime) else str(value)
-
-
-def _write_moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return read_beside(
+        require_store(settings), lambda connection: tell_story(connection, find_lead_id(connection, name))
+    )
 
 
 def list_closed_gates(settings: Settings) -> list[Row]:
@@ -125,8 +55,8 @@ def list_closed_gates(settings: Settings) -> list[Row]:
             "customer": gate.key.customer_id,
             "group": gate.key.call_group.value,
             "status": gate.status,
-            "closedAt": _write_moment(gate.closed_at),
-            "probeAt": _write_moment(gate.probe_at),
+            "closedAt": write_moment(gate.closed_at),
+            "probeAt": write_moment(gate.probe_at),
         }
         for gate in read_beside(require_store(settings), list_gates)
     ]
@@ -181,12 +111,15 @@ def print_list(rows: Sequence[Row]) -> None:
         print("no leads")
 
 
+_PLACE = ("form", "reason", "receivedAt", "deliveredAt", "vitecLeadId", "purgedAt")
+
+
 def print_story(story: Row) -> None:
     print(f"{story['reference']}  {story['status']}  {story['id']}")
-    _print_values({name: story[name] for name in ("form", "reason", "receivedAt", "deliveredAt")}, "  ")
+    _print_values({name: story[name] for name in _PLACE}, "  ")
     if story["spam"]:
         print(f"  spam: {', '.join(story['spam']['reasons'])} (score {story['spam']['score']:g})")
-    print("lead")
+    print("lead" if story["lead"] else "of the lead nothing but this is left")
     _print_values(story["lead"], "  ")
     print("history")
     for entry in story["history"]:

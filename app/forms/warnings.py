@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from app.errors import Mistake
 from app.forms.addresses import is_loopback
 from app.forms.colours import find_faint
-from app.forms.model import Form, Forms, Retention, Route
+from app.forms.model import Form, Forms, Route
 from app.forms.postcodes import ZipRange, format_range, intersect, subtract, unite
 
 SWEDEN: ZipRange = (10000, 98499)
@@ -27,7 +27,6 @@ def _look_at_form(form: Form) -> Iterator[Mistake]:
         *_look_at_origins(form),
         *((f"theme.{key}", message) for key, message in find_faint(form.theme)),
         *_look_at_routes(form),
-        *_look_at_what_waits(form),
     ):
         yield Mistake(form.source, f"forms.{form.name}.{key}", message)
     if not form.destination.customer_id.startswith("M"):
@@ -45,15 +44,6 @@ def _look_at_privacy(form: Form) -> Iterator[tuple[str, str]]:
         )
     if not form.privacy.policy_url:
         yield "privacy.policy_url", "is missing; write the address of the agency's privacy policy"
-
-
-def _look_at_what_waits(form: Form) -> Iterator[tuple[str, str]]:
-    """Keys that are read and checked, and that nothing acts on yet: better said than believed."""
-    if form.privacy.retention != Retention():
-        yield "privacy.retention", _NO_EFFECT
-
-
-_NO_EFFECT = "has no effect in this version"
 
 
 def _look_at_origins(form: Form) -> Iterator[tuple[str, str]]:

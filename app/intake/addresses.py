@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
-from app.intake.text import clean_line
+from app.intake.text import clean_line, mask_identity_numbers
 
 MAX_ADDRESS = 2048
 """Characters."""
@@ -83,7 +83,7 @@ def _origin_of(parts: SplitResult) -> str:
 
 
 def _mask(text: str) -> str:
-    return _EMAIL_LIKE.sub(_MASK, text)
+    return mask_identity_numbers(_EMAIL_LIKE.sub(_MASK, text), bare=False)
 
 
 def _cut(address: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.forms.campaign import LANDING_REFERRER, allowed_parameters
 from app.intake.addresses import clean_address, host_of, query_of, split_address
-from app.intake.text import clean_line
+from app.intake.text import clean_line, mask_identity_numbers
 from app.lead import Marketing, Note, UtmTag
 
 __all__ = ["LANDING_REFERRER", "Attribution", "Sources", "allowed_parameters", "attribute"]
@@ -149,7 +149,8 @@ def _choose(
 
 
 def _clean_value(raw: str) -> str:
-    return clean_line(raw)[:MAX_VALUE].rstrip()
+    # Twice the limit: where it is cut within a number, what is left is none.
+    return mask_identity_numbers(clean_line(raw)[: 2 * MAX_VALUE], bare=False)[:MAX_VALUE].rstrip()
 
 
 def _clean_referrer(raw: str, kept: frozenset[str], own: set[str]) -> str | None:

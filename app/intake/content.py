@@ -10,17 +10,23 @@ from app.intake.text import mask_identity_numbers
 from app.lead import Answer, Consent, Contact
 
 _YES: Text = {"sv": "Ja", "en": "Yes"}
-_FREE_TEXT = frozenset({FieldType.TEXT, FieldType.TEXTAREA})
+_FREE_TEXT = frozenset({FieldType.TEXT, FieldType.TEXTAREA, FieldType.NUMBER})
 # May be its owner's personnummer, and is what the field asks for.
 _UNMASKED = frozenset({"corporateNumber"})
 _TYPED = ("firstName", "lastName", "name", "message", "streetAddress", "city", "companyName")
 
 
 def mask_values(values: Values, fields: Mapping[str, Field]) -> Values:
-    """The values without anybody's personnummer in what a visitor wrote in words of her own."""
+    """The values without anybody's personnummer in what a visitor wrote, or what her page put beside it."""
     own = {name for name, field in fields.items() if field.type in _FREE_TEXT}
     free = (own | {name for name in _TYPED if name not in fields}) - _UNMASKED
-    return {name: mask_identity_numbers(value) if name in free else value for name, value in values.items()}
+    hidden = {name for name, field in fields.items() if field.type is FieldType.HIDDEN}
+    return {
+        name: mask_identity_numbers(value, bare=name in free)
+        if name in free | hidden and isinstance(value, str)
+        else value
+        for name, value in values.items()
+    }
 
 
 def write_values(values: Values, form: Form) -> Values:

@@ -26,7 +26,8 @@ def read_notice(
     """None when nobody says that one was shown. A time that cannot be is dropped: a clock was wrong."""
     if not given and page_shown_at is None:
         return None, ()
-    version = given.get("version") or form.privacy.version
+    # Our own page shows the notice as it is; what a caller showed without saying which is not known.
+    version = given.get("version") or (form.privacy.version if page_shown_at else "")
     told = read_moment(given.get("shownAt", ""))
     shown_at = page_shown_at or (told if told and now - _OLDEST < told < now + _CLOCK_TOLERANCE else None)
     notice = Notice(

@@ -20,6 +20,8 @@ from app.lead import Enquiry, Note
 
 TYPO_LIKELY = "email_typo_likely"
 """A note whose detail is the domain that was probably meant."""
+MASKED = "personnummer_masked"
+"""A note that somebody's personnummer was made unreadable before anything was kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +169,7 @@ def _note_changes(checked: _Checked, form: Form, *, masked: bool) -> Iterator[No
     """What became of the visitor's own words, and what she may have meant."""
     values = checked.values
     if masked:
-        yield Note(code="personnummer_masked")
+        yield Note(code=MASKED)
     if checked.unreadable_phone:
         yield Note(code="phone_unreadable")
     for field in form.fields:

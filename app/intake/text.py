@@ -17,13 +17,16 @@ _BLANKS = re.compile(r"[\t\n]+")
 _MOST_MARKS = 30  # on one letter (UAX #15 §12); to put thousands in their order takes seconds
 _PLAIN = re.compile(r"[ -~\n]*")
 
-_SEPARATOR = "(?:[ \u00a0]?[-+\u2010-\u2015\u2212][ \u00a0]?|[ \u00a0])?"
+_SIGN = r"[-+\u2010-\u2015\u2212./]"
+_SEPARATOR = rf"(?:[ \u00a0]?{_SIGN}[ \u00a0]?|[ \u00a0])?"
+_BEFORE, _AFTER = r"(?<![\d+])(?<!\d-)(?:(?:18|19|20)[- ./\u00a0]?)?", r"(?!-?\d)"
 # A date of six or eight digits and four more, as a personnummer or samordningsnummer is written.
-_IDENTITY_NUMBER = re.compile(
-    rf"(?<![\d+])(?<!\d-)(?:19|20)?([0-9]{{2}})([0-9]{{2}})([0-9]{{2}}){_SEPARATOR}([0-9]{{4}})(?!-?\d)"
-)
+_IDENTITY_NUMBER = re.compile(rf"{_BEFORE}(\d\d)(\d\d)(\d\d){_SEPARATOR}(\d{{4}}){_AFTER}")
+# The same with its date taken apart; without a sign before the last four it is a date and a time of day.
+_SPACED_NUMBER = re.compile(rf"{_BEFORE}(\d\d)([- ./])(\d\d)\2(\d\d){_SIGN}(\d{{4}}){_AFTER}")
 # Ten digits without a sign between them that begin so are a mobile number sooner than somebody born in 2007.
-_MOBILE_NUMBER = re.compile(r"07[0-9]{8}")
+_MOBILE_NUMBER = re.compile(r"07\d{8}")
+_BARE_NUMBER = re.compile(r"\d{10}")
 MASKED_IDENTITY_NUMBER = "******-****"
 
 
@@ -47,16 +50,22 @@ def clean_line(value: str) -> str:
     return _BLANKS.sub(" ", clean_text(value))
 
 
-def mask_identity_numbers(value: str) -> str:
-    """Swedish personal identity numbers, told by a valid date and check digit (SKV 704), made unreadable."""
-    return _IDENTITY_NUMBER.sub(_mask, value)
+def mask_identity_numbers(value: str, *, bare: bool = True) -> str:
+    """Swedish personal identity numbers, told by a valid date and check digit (SKV 704), made unreadable.
+
+    Without `bare` ten digits in a row are left: what no person has typed is full of numbers.
+    """
+    masked = _IDENTITY_NUMBER.sub(lambda match: _mask(match, *match.groups(), bare=bare), value)
+    return _SPACED_NUMBER.sub(
+        lambda match: _mask(match, match[1], match[3], match[4], match[5], bare=bare), masked
+    )
 
 
-def _mask(match: re.Match[str]) -> str:
-    year, month, day, last = match.groups()
-    if _MOBILE_NUMBER.fullmatch(match[0]) or not _is_date(int(month), int(day)):
+def _mask(match: re.Match[str], year: str, month: str, day: str, last: str, *, bare: bool) -> str:
+    if _MOBILE_NUMBER.fullmatch(match[0]) or (not bare and _BARE_NUMBER.fullmatch(match[0])):
         return match[0]
-    return MASKED_IDENTITY_NUMBER if _passes_luhn(year + month + day + last) else match[0]
+    known = _is_date(int(month), int(day)) and _passes_luhn(year + month + day + last)
+    return MASKED_IDENTITY_NUMBER if known else match[0]
 
 
 def _is_date(month: int, day: int) -> bool:

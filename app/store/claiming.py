@@ -23,6 +23,7 @@ from sqlalchemy import (
 from app.forms.model import CallGroup
 from app.log import get_logger
 from app.store.gates import begin_probe
+from app.store.leads import list_forms
 from app.store.operator import mark_restored
 from app.store.schema import IS_PENDING, IS_UNRESOLVED, attempts, gates, outbox
 from app.store.turns import take_turns
@@ -178,20 +179,11 @@ def _find(connection: Connection, due: Select[Any], selection: Selection) -> str
             due.order_by(case((unresolved, 0), else_=1), outbox.c.next_attempt_at)
         ).scalar()
         return found
-    for form in _rotate(_list_forms(connection), after=selection.after_form):
+    for form in _rotate(list_forms(connection, IS_PENDING), after=selection.after_form):
         ordered = due.where(outbox.c.form == form).order_by(outbox.c.next_attempt_at, outbox.c.lead_id)
         if (lead_id := connection.execute(ordered).scalar()) is not None:
             return str(lead_id)
     return None
-
-
-def _list_forms(connection: Connection) -> list[str]:
-    """The forms with pending leads, one step of the index for each, however many leads wait."""
-    first = select(func.min(outbox.c.form).label("form")).where(IS_PENDING)
-    forms = first.cte("forms", recursive=True)
-    later = select(func.min(outbox.c.form)).where(IS_PENDING, outbox.c.form > forms.c.form).scalar_subquery()
-    forms = forms.union_all(select(later).where(forms.c.form.is_not(None)))
-    return list(connection.execute(select(forms.c.form).where(forms.c.form.is_not(None))).scalars())
 
 
 def _rotate(forms: Sequence[str], *, after: str | None) -> Iterable[str]:

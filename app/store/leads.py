@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
 from app.errors import LeadNotFound
 from app.identity import read_reference
@@ -26,6 +26,8 @@ _STATUS = (
     outbox.c.state,
     outbox.c.reason,
     outbox.c.delivered_at,
+    outbox.c.vitec_lead_id,
+    outbox.c.purged_at,
 )
 
 
@@ -40,6 +42,8 @@ def load_lead(connection: Connection, lead_id: str) -> Lead:
     row = connection.execute(select(leads).where(leads.c.id == lead_id)).one_or_none()
     if row is None:
         raise LeadNotFound(f"there is no lead {lead_id}")
+    if not row.body:
+        raise LeadNotFound(f"of lead {lead_id} nothing but a receipt is left")
     return _read_lead(row)
 
 
@@ -117,6 +121,15 @@ def find_oldest_undelivered(connection: Connection) -> datetime | None:
     return found
 
 
+def list_forms(connection: Connection, among: ColumnElement[bool]) -> list[str]:
+    """The forms with leads in a part of the outbox that has an index by form: one step of it for each."""
+    first = select(func.min(outbox.c.form).label("form")).where(among)
+    forms = first.cte("forms", recursive=True)
+    later = select(func.min(outbox.c.form)).where(among, outbox.c.form > forms.c.form).scalar_subquery()
+    forms = forms.union_all(select(later).where(forms.c.form.is_not(None)))
+    return list(connection.execute(select(forms.c.form).where(forms.c.form.is_not(None))).scalars())
+
+
 def select_status() -> Select[Any]:
     return select(*_STATUS).join_from(leads, outbox, outbox.c.lead_id == leads.c.id)
 
@@ -131,4 +144,6 @@ def read_status(row: Row[Any]) -> LeadStatus:
         state=LeadState(row.state),
         reason=row.reason,
         delivered_at=row.delivered_at,
+        vitec_lead_id=row.vitec_lead_id,
+        purged_at=row.purged_at,
     )

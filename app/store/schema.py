@@ -150,8 +150,8 @@ IS_UNNAMED = and_(
 )
 Index("ix_outbox_unnamed", outbox.c.lead_id, sqlite_where=IS_UNNAMED, postgresql_where=IS_UNNAMED)
 
-# What is old enough to go is found without walking over all the receipts.
-_KEPT = and_(
+# What is old enough to go is found without walking over all the receipts. Written out, as for IS_PENDING.
+IS_KEPT = and_(
     outbox.c.purged_at.is_(None),
     outbox.c.state.in_(literal_column(one) for one in ("'delivered'", "'discarded'", "'quarantined'")),
 )
@@ -160,8 +160,8 @@ Index(
     outbox.c.form,
     outbox.c.state,
     outbox.c.state_at,
-    sqlite_where=_KEPT,
-    postgresql_where=_KEPT,
+    sqlite_where=IS_KEPT,
+    postgresql_where=IS_KEPT,
 )
 
 payloads = Table(

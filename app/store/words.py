@@ -74,6 +74,9 @@ class LeadStatus:
     state: LeadState
     reason: str | None
     delivered_at: datetime | None
+    vitec_lead_id: str | None = None
+    purged_at: datetime | None = None
+    """Since when nothing but this is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

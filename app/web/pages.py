@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app import tally
-from app.errors import FieldError, StoreUnavailable, SubmissionRefused
+from app.errors import FieldError, KeyMissing, LeadNotFound, StoreUnavailable, SubmissionRefused
 from app.forms.model import FieldType, Form
-from app.i18n import choose_language, describe_suggestion, get_translations
+from app.i18n import choose_language, describe_masked, describe_suggestion, get_translations
 from app.identity import write_reference
 from app.intake.accept import Key
 from app.intake.attribution import LANDING_REFERRER
@@ -21,7 +21,8 @@ from app.intake.html_form import Unfolded, unfold
 from app.intake.limits import LimitReached
 from app.intake.people import suggest_email
 from app.intake.spam import PageSigns, Token
-from app.intake.submission import TYPO_LIKELY, check_submission
+from app.intake.submission import MASKED, TYPO_LIKELY, check_submission
+from app.intake.text import mask_identity_numbers
 from app.lead import Lead, Note
 from app.store.leads import find_status, load_lead
 from app.store.words import Acceptance
@@ -202,7 +203,10 @@ class Pages:
         form, lead_id = self.reception.require_form(request), request.path_params["id"]
         if not LEAD_ID.fullmatch(lead_id):
             raise Refused(404)
-        lead = await self.reception.store.read(partial(load_lead, lead_id=lead_id))
+        try:
+            lead = await self.reception.store.read(partial(load_lead, lead_id=lead_id))
+        except (LeadNotFound, KeyMissing):
+            return await self._show_receipt(request, form, lead_id)
         if lead.form != form.name:
             raise Refused(404)
         status = await self.reception.store.read(partial(find_status, lead_id=lead_id))
@@ -215,9 +219,23 @@ class Pages:
             reference=write_reference(lead.reference),
             again=_find_context(form, lead),
             meant=next((note.detail for note in lead.notes if note.code == TYPO_LIKELY), None),
+            masked=any(note.code == MASKED for note in lead.notes),
             framed=is_framed(request),
             lead_id=lead_id,
             conversion=status is not None and status.state.converts,
+        )
+        return Response(content, headers=page_headers(form), media_type="text/html")
+
+    async def _show_receipt(self, request: Request, form: Form, lead_id: str) -> Response:
+        """For a lead of which no more can be read: it has been purged, or its key is missing."""
+        status = await self.reception.store.read(partial(find_status, lead_id=lead_id))
+        if status is None or status.form != form.name:
+            raise Refused(404)
+        content = self.reception.renderer.render_thanks(
+            form,
+            language=self.reception.choose_language(request),
+            reference=write_reference(status.reference),
+            framed=is_framed(request),
         )
         return Response(content, headers=page_headers(form), media_type="text/html")
 
@@ -240,4 +258,10 @@ def _find_context(form: Form, lead: Lead) -> dict[str, str]:
 
 def _hint(values: Mapping[str, str], language: str) -> dict[str, str]:
     meant = suggest_email(values.get("email", "").strip())
-    return {"email": describe_suggestion(meant, translations=get_translations(language))} if meant else {}
+    translations = get_translations(language)
+    hints = {
+        name: describe_masked(translations=translations)
+        for name, value in values.items()
+        if mask_identity_numbers(value) != value
+    }
+    return hints | ({"email": describe_suggestion(meant, translations=translations)} if meant else {})

@@ -85,6 +85,7 @@ class Renderer:
         reference: str,
         again: Mapping[str, str] = _NOTHING,
         meant: str | None = None,
+        masked: bool = False,
         framed: bool | None = False,
         lead_id: str = "",
         conversion: bool = False,
@@ -92,7 +93,8 @@ class Renderer:
         """What a visitor sees once a lead is kept. `reference` as it is written, in groups.
 
         `again` is what the page for another lead is opened with; `meant` the domain of an e-mail address that
-        looks mistyped; `lead_id` and `conversion` are for the page around the frame.
+        looks mistyped; `masked` says that a personnummer was made unreadable; `lead_id` and `conversion` are for
+        the page around the frame.
         """
         heading, text = _head(form.thanks[language])
         return self._render(
@@ -104,6 +106,7 @@ class Renderer:
             reference=reference,
             again={**again, "lang": language},
             meant=meant,
+            masked=masked,
             heading=heading,
             text=text,
         )

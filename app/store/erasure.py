@@ -1,0 +1,134 @@
+"""Erasure on request (GDPR article 17): a lead goes but for its receipt, and what is left to do by hand is told."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, or_, select, update
+
+from app.errors import LeadNotFound, OperatorError
+from app.identity import write_reference
+from app.lead import LeadState
+from app.store.outbox import has_unresolved_create
+from app.store.receipts import leave_receipt
+from app.store.schema import attempts, leads, outbox, read_paths
+
+ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remains:
+    """What a person must see to: what Vitec has, or may have, of a lead that is erased here."""
+
+    lead_id: str
+    reference: str
+    form: str
+    customer_id: str
+    contact_id: str | None
+    vitec_lead_id: str | None
+    may_be_in_vitec: bool
+    """Something was sent whose outcome is not known."""
+    was_undelivered: bool
+    """It had not arrived, and will not."""
+
+
+def find_people(
+    connection: Connection, *, email_key: str | None = None, phone_key: str | None = None
+) -> list[str]:
+    """The ids of the leads of whoever has that e-mail address or phone number, the oldest first."""
+    keys = [leads.c.email_key == email_key] * (email_key is not None)
+    keys += [leads.c.phone_key == phone_key] * (phone_key is not None)
+    return list(connection.execute(select(leads.c.id).where(or_(*keys)).order_by(leads.c.id)).scalars())
+
+
+def find_kin(connection: Connection, lead_ids: Collection[str]) -> list[str]:
+    """The references of other leads with the same e-mail or phone as one of these: perhaps the same person."""
+    keys = connection.execute(
+        select(leads.c.email_key, leads.c.phone_key).where(leads.c.id.in_(lead_ids))
+    ).all()
+    emails = {row.email_key for row in keys if row.email_key}
+    phones = {row.phone_key for row in keys if row.phone_key}
+    found = connection.execute(
+        select(leads.c.reference)
+        .where(or_(leads.c.email_key.in_(emails), leads.c.phone_key.in_(phones)), leads.c.id.not_in(lead_ids))
+        .order_by(leads.c.id)
+    )
+    return list(found.scalars())
+
+
+def erase_lead(connection: Connection, lead_id: str, *, now: datetime, actor: str) -> Remains:
+    """Raises LeadNotFound, or OperatorError while it is in flight."""
+    row = _load(connection, lead_id)
+    _refuse_in_flight(connection, row, now=now)
+    uncertain = exists().where(attempts.c.lead_id == lead_id, attempts.c.outcome.in_(("open", "unknown")))
+    remains = Remains(
+        lead_id=lead_id,
+        reference=row.reference,
+        form=row.form,
+        customer_id=row.customer_id,
+        contact_id=row.contact_id,
+        vitec_lead_id=row.vitec_lead_id,
+        may_be_in_vitec=row.vitec_lead_id is None and bool(connection.execute(select(uncertain)).scalar()),
+        was_undelivered=row.state not in {LeadState.DELIVERED, LeadState.DISCARDED},
+    )
+    _replace_canary(connection, lead_id, contact_id=row.contact_id)
+    leave_receipt(connection, lead_id, why=ERASED, now=now, actor=actor)
+    return remains
+
+
+def _load(connection: Connection, lead_id: str) -> Row[Any]:
+    columns: Sequence[ColumnElement[Any]] = (
+        leads.c.reference,
+        outbox.c.lead_id,
+        outbox.c.form,
+        outbox.c.state,
+        outbox.c.leased_until,
+        outbox.c.customer_id,
+        outbox.c.contact_id,
+        outbox.c.vitec_lead_id,
+    )
+    row = connection.execute(
+        select(*columns)
+        .join_from(outbox, leads, leads.c.id == outbox.c.lead_id)
+        .where(outbox.c.lead_id == lead_id)
+        .with_for_update(of=outbox)
+    ).one_or_none()
+    if row is None:
+        raise LeadNotFound(f"there is no lead {lead_id}")
+    return row
+
+
+def _refuse_in_flight(connection: Connection, row: Row[Any], *, now: datetime) -> None:
+    name = write_reference(row.reference)
+    if row.leased_until is not None and row.leased_until > now:
+        raise OperatorError(f"{name} is being delivered at this moment; try again in a minute")
+    if row.state in {LeadState.PENDING, LeadState.HELD} and has_unresolved_create(connection, row.lead_id):
+        raise OperatorError(
+            f"{name} may exist in Vitec, and is looked for there: wait until it is delivered; or look for "
+            f"{name} in Vitec yourself, discard it here (leadgate leads discard {name} --reason …), and erase it then"
+        )
+
+
+def _replace_canary(connection: Connection, lead_id: str, *, contact_id: str | None) -> None:
+    """What is looked for to prove the read path must be there: the person's contact will soon be gone in Vitec."""
+    for path in connection.execute(select(read_paths).where(read_paths.c.lead_id == lead_id)).all():
+        is_path = [column == getattr(path, column.name) for column in read_paths.primary_key]
+        other = connection.execute(
+            select(outbox.c.lead_id, outbox.c.contact_id, outbox.c.vitec_lead_id, leads.c.reference)
+            .join_from(outbox, leads, leads.c.id == outbox.c.lead_id)
+            .where(
+                outbox.c.state == LeadState.DELIVERED,
+                outbox.c.login == path.login,
+                outbox.c.customer_id == path.customer_id,
+                outbox.c.contact_id.is_not(None),
+                outbox.c.contact_id != contact_id,
+            )
+            .order_by(outbox.c.lead_id.desc())
+            .limit(1)
+        ).one_or_none()
+        if other is None:
+            connection.execute(delete(read_paths).where(*is_path))
+        else:
+            found = dict(other._mapping) | {"proven_at": None, "checked_at": None}  # noqa: SLF001 - SQLAlchemy's public name
+            connection.execute(update(read_paths).where(*is_path).values(found))
