@@ -1,8 +1,8 @@
 """Keeps an enquiry: its fingerprints, its first state, its place in the outbox."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from app.errors import LeadgateError
@@ -57,10 +57,8 @@ INNOCENT = Verdict()
 
 
 _CONTACT_FIELDS = tuple(field.name for field in fields(Contact))
-
-
-def _list_values(contact: Contact) -> Iterator[tuple[str, str | None]]:
-    return ((name, getattr(contact, name)) for name in _CONTACT_FIELDS)
+_EMAIL = _CONTACT_FIELDS.index("email")
+_read_contact = attrgetter(*_CONTACT_FIELDS)
 
 
 class Acceptor:
@@ -72,9 +70,10 @@ class Acceptor:
 
     def fingerprint(self, form: Form, enquiry: Enquiry) -> str:
         """What "the same again" means: the person, the words and the boxes, not where they came from."""
-        contact = enquiry.contact
+        person = list(_read_contact(enquiry.contact))
+        person[_EMAIL] = (person[_EMAIL] or "").casefold()
         content = [
-            [(value or "").casefold() if name == "email" else value for name, value in _list_values(contact)],
+            person,
             enquiry.message,
             [[answer.name, answer.value] for answer in enquiry.answers],
             [consent.name for consent in enquiry.consents if consent.given],
@@ -113,7 +112,10 @@ class Acceptor:
                 email_key=self._digests.of_email(contact.email) if contact.email else None,
                 phone_key=self._digests.of_phone(contact.phone) if contact.phone else None,
                 idempotency_key=key.value if key else None,
-                body_fingerprint=fingerprint if body is None else self._digests.of_body(form.name, body),
+                # Nobody asks what is behind a key that was not given.
+                body_fingerprint=fingerprint
+                if body is None or key is None
+                else self._digests.of_body(form.name, body),
                 once_in_ten_minutes=key is None or key.once_in_ten_minutes,
                 state=LeadState.QUARANTINED if reason else LeadState.PENDING,
                 reason=reason,

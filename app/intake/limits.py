@@ -1,14 +1,13 @@
 """How many leads one client may send: counted in memory, when they are accepted and not before."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from math import ceil
 from typing import Self
 
-from limits import RateLimitItem, RateLimitItemPerMinute, parse_many
+from limits import RateLimitItem, parse_many
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -16,8 +15,9 @@ from app.errors import LeadgateError
 from app.intake.callers import Caller
 from app.rates import OFF
 
-_MANY = RateLimitItemPerMinute(20)
-"""More from one address look like a program's; see spam.WEIGHTS."""
+_MINUTE = 60  # seconds
+_MANY = 20
+"""More in a minute from one address look like a program's; see spam.WEIGHTS."""
 
 
 class LimitReached(LeadgateError):
@@ -55,7 +55,7 @@ class Limiter:
         if caller.trusted or caller.key:
             return False
         self._windows.now = now.timestamp()
-        return not self._strategy.hit(_MANY, caller.bucket)
+        return not self._windows.acquire_entry(f"{caller.bucket} many", _MANY, _MINUTE)
 
     def _list_items(self, caller: Caller) -> tuple[RateLimitItem, ...]:
         own = caller.key.rate if caller.key else None
@@ -144,16 +144,15 @@ class _Windows(Storage, MovingWindowSupport):
 
     def _forget_some(self) -> None:
         """Two for each that may be new: what is idle is gone sooner than more can come."""
-        for key in self._list_oldest():
-            times = self._clients[key]
+        for _ in range(2):
+            oldest = next(iter(self._clients), None)
+            if oldest is None:
+                return
+            times = self._clients[oldest]
             self._drop_old(times)
             if times.entries:
                 return
-            del self._clients[key]
-
-    def _list_oldest(self) -> list[str]:
-        oldest: Iterator[str] = iter(self._clients)
-        return [key for key, _ in zip(oldest, range(2), strict=False)]
+            del self._clients[oldest]
 
     # What the library asks of every storage, and moving windows have no use for.
 

@@ -133,14 +133,14 @@ class _Keys:
             return None
         fingerprint, acceptance = taken
         same = fingerprint == new.body_fingerprint
-        return acceptance if same else IdempotencyConflict("used for other content")
+        return replace(acceptance, replayed=True) if same else IdempotencyConflict("used for other content")
 
     def remember(self, new: NewLead, outcome: Acceptance | IdempotencyConflict) -> None:
         if new.idempotency_key is None or isinstance(outcome, IdempotencyConflict):
             return
         key = (new.form, new.idempotency_key)
         if key not in self._taken:
-            self._taken[key] = new.body_fingerprint, replace(outcome, replayed=True)
+            self._taken[key] = new.body_fingerprint, outcome
             self._new.append(
                 {
                     "form": new.form,
@@ -212,14 +212,16 @@ class _RecentPeople:
     def find_same(self, new: NewLead) -> Acceptance | None:
         if not new.once_in_ten_minutes:
             return None
-        return next((kept for fingerprint, kept in self._of(new) if fingerprint == new.fingerprint), None)
+        same = (kept for fingerprint, kept in self._of(new) if fingerprint == new.fingerprint)
+        kept = next(same, None)
+        return None if kept is None else replace(kept, replayed=True)
 
     def find_first(self, new: NewLead) -> str | None:
         earlier = self._of(new)
         return earlier[0][1].reference if earlier else None
 
     def remember(self, new: NewLead, acceptance: Acceptance) -> None:
-        self._add(new, new.fingerprint, replace(acceptance, replayed=True))
+        self._add(new, new.fingerprint, acceptance)
 
 
 def _insert(connection: Connection, fresh: Sequence[tuple[NewLead, Acceptance, str | None]]) -> None:

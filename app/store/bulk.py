@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Insert, Table, Text, bindparam, func, insert, select
 
+_NUL = "\\u0000"
+
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """The rows all name the same columns. Raises what a plain insert would, for all of them together."""
@@ -27,7 +29,11 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
         ]
         for row in rows
     ]
-    connection.execute(_insert_from_json(table, names), {"rows": json.dumps(written)})
+    text = json.dumps(written, ensure_ascii=False)
+    if _NUL in text:  # SQLite ends a text of JSON there
+        connection.execute(insert(table), list(rows))
+    else:
+        connection.execute(_insert_from_json(table, names), {"rows": text})
 
 
 @lru_cache(maxsize=64)
