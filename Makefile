@@ -5,7 +5,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 	--no-annotate --python-version 3.11
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install run test check bench chaos format lock clean messages
+.PHONY: install run test check bench chaos format lock clean messages screenshots embed-release reference
 .DEFAULT_GOAL := install
 
 # --- environments: made when missing, made again when a lock file changes ---------------------------
@@ -47,6 +47,14 @@ bench: $(VENV)/.dev
 chaos: $(VENV)/.dev
 	$(BIN)/python -m proof --write
 
+# With every release: pages that name the embed script by its content go on finding it.
+embed-release: $(VENV)/.run
+	$(BIN)/python -c 'from app.web.embed import keep_release; keep_release()'
+
+# The pictures of README and docs, taken of a running demo.
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m tests.screenshots
+
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -56,6 +64,10 @@ messages: $(VENV)/.dev
 	$(BIN)/pybabel -q extract -F babel.cfg --no-location --sort-output --project Leadgate -o .messages.pot .
 	$(BIN)/pybabel -q update -l sv -i .messages.pot -o app/locale/sv/LC_MESSAGES/leadgate.po --no-fuzzy-matching --ignore-obsolete -w 110
 	rm .messages.pot
+
+# What the code can tell of itself; a test says when it is out of date.
+reference: $(VENV)/.dev
+	$(BIN)/python -m tools.reference
 
 # Versions and hashes only; no registry's address belongs in a lock file.
 lock: $(VENV)/.dev

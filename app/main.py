@@ -21,6 +21,10 @@ from app.links import LinkSigner
 from app.rates import OFF
 from app.resources import STATIC
 from app.store.store import Store
+from app.users import LiveUsers
+from app.web.admin.backoffice import Backoffice
+from app.web.admin.routes import list_routes
+from app.web.admin.sessions import Sessions
 from app.web.api import Api
 from app.web.assets import CachedFiles
 from app.web.embed import Embed
@@ -51,12 +55,17 @@ def create_app(
     forms: LiveForms,
     store: Store,
     secret: bytes,
+    users: LiveUsers | None = None,
     public_url: str | None = None,
     rate_limit: str = OFF,
     metrics_token: Password | None = None,
 ) -> FastAPI:
-    """The gateway as visitors and developers meet it. The store must be open before the first request."""
-    acceptor = Acceptor(store, Digests(secret))
+    """The gateway as visitors, developers and operators meet it. The store must be open before the first request.
+
+    Without users there are no operators' pages.
+    """
+    digests, users = Digests(secret), users or LiveUsers()
+    acceptor = Acceptor(store, digests)
     reception = Reception(
         forms=forms,
         store=store,
@@ -66,6 +75,8 @@ def create_app(
         public_url=public_url,
         now=store.now,
     )
+    sessions = Sessions(secret, users)
+    backoffice = Backoffice(reception=reception, users=users, sessions=sessions, digests=digests)
     refusals, api = Refusals(reception), Api(reception)
     app = Gateway(
         title="Leadgate",
@@ -81,6 +92,7 @@ def create_app(
     app.router.routes += [
         *api.routes(),
         *Pages(reception).routes(),
+        *list_routes(backoffice),
         *Embed(reception).routes(),
         *SettlePages(reception, LinkSigner(secret)).routes(),
         *list_watch_routes(forms=forms, store=store, metrics_token=metrics_token),

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import ConfigurationError, Mistake
+from app.passwords import check_hash
 from app.post import MailServer, read_address, read_mail_server
 from app.rates import check_rate
 from app.secret_file import find_exposure
@@ -131,6 +132,11 @@ def _check_database_url(value: str) -> str:
     return value
 
 
+def _check_password_hash(value: SecretStr) -> SecretStr:
+    check_hash(value.get_secret_value())
+    return value
+
+
 Webhook = Annotated[SecretStr, AfterValidator(_check_webhook)]
 
 
@@ -179,6 +185,8 @@ class Settings(BaseSettings):
     heartbeat_url: Webhook | None = None
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
     secret_key: SecretStr | None = None
+    admin_password_hash: Annotated[SecretStr, AfterValidator(_check_password_hash)] | None = None
+    users: Path | None = None
     metrics_token: SecretStr | None = None
     encryption_keys: Annotated[tuple[FernetKey, ...], BeforeValidator(_split)] = ()
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)] = ()
@@ -263,7 +271,6 @@ def read_environment(process: Mapping[str, str] = os.environ, *, dotenv: Path = 
     found.mistakes += [*_check_secret(found.settings, given), *_check_sender(found.settings)]
     found.warnings += [
         *_look_at_dotenv(dotenv, sources[1]),
-        *_find_idle(sources),
         *_find_typos(sources),
         *_look_at_proxies(found.settings),
         *_look_at_times(found.settings),
@@ -359,28 +366,11 @@ def _describe(error: dict[str, Any]) -> Mistake:
     return Mistake(PREFIX + str(setting).upper(), place, message)
 
 
-# Names of the interface that nothing acts on yet: better said than believed.
-_IDLE = (
-    "ADMIN_PASSWORD_HASH",
-    "USERS",
-)
-
-
-def _find_idle(sources: tuple[Mapping[str, str], ...]) -> Iterator[Mistake]:
-    for name in _IDLE:
-        if any(source.get(PREFIX + name) or source.get(f"{PREFIX}{name}_FILE") for source in sources):
-            yield Mistake(PREFIX + name, "", "has no effect in this version")
-
-
 def _find_typos(sources: tuple[Mapping[str, str], ...]) -> Iterator[Mistake]:
     known = {name.removeprefix(PREFIX) for name in NAMES}
     for name in sorted({name for source in sources for name in source if name.startswith(PREFIX)}):
         word = name.removeprefix(PREFIX).removesuffix("_FILE")
-        if (
-            word not in known
-            and word not in _IDLE
-            and (near := get_close_matches(word, sorted(known), n=1, cutoff=0.7))
-        ):
+        if word not in known and (near := get_close_matches(word, sorted(known), n=1, cutoff=0.7)):
             yield Mistake(name, "", f"is no setting. Did you mean {PREFIX}{near[0]}?")
 
 

@@ -64,7 +64,13 @@ class Level:
 
 ACCEPTED = Count("accepted", "Leads kept and acknowledged.", ("form",))
 REPLAYED = Count("replayed", "Submissions that were an earlier lead once more.", ("form",))
-REFUSED = Count("refused", "Submissions that did not become a lead.", ("reason",))
+REFUSED = Count(
+    "refused",
+    "Submissions that did not become a lead.",
+    ("reason",),
+    # Told as nothing until the first, which is then seen to rise.
+    values={("unavailable",): 0, ("defect",): 0, ("invalid-fields",): 0},
+)
 DELIVERED = Count(
     "delivered", "Leads known to be in Vitec: created, or found there after a lost answer.", ("form", "how")
 )

@@ -11,6 +11,9 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from app.cli import main
+from tests.stages import serve_agency, serve_embedded, set_stage
+
+__all__ = ["serve_agency", "serve_embedded", "set_stage"]
 from tests.sinks import find_told, overhearing
 
 
@@ -65,8 +68,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return Shell(tmp_path, monkeypatch, capsys)
 
 
-_CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_QUIETLY = (
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIETLY = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -80,12 +83,12 @@ _QUIETLY = (
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's own Chromium. For modules without a test of asyncio's: both would run the thread's loop."""
-    found = next(filter(None, map(shutil.which, _CHROMIUM)), None)
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if found is None:
         if os.environ.get("LEADGATE_TEST_REQUIRE_BROWSER") == "1":
             pytest.fail("LEADGATE_TEST_REQUIRE_BROWSER=1, and no Chromium is installed")
         pytest.skip("no Chromium is installed: what a browser does is not tested")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=_QUIETLY)
+        browser = playwright.chromium.launch(executable_path=found, args=QUIETLY)
         yield browser
         browser.close()

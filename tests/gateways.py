@@ -22,6 +22,7 @@ from app.forms.reader import read_forms
 from app.lead import Lead, LeadState
 from app.main import create_app
 from app.store.leads import load_lead
+from app.store.place import Place
 from app.store.schema import leads, outbox
 from app.store.store import Store
 
@@ -134,7 +135,7 @@ class Gateway:
 
 
 def build(
-    folder: Path, text: str = FORMS, *, place: Path | str | None = None, **options: Any
+    folder: Path, text: str = FORMS, *, place: Place | Path | str | None = None, **options: Any
 ) -> tuple[FastAPI, Store, LiveForms]:
     path = folder / "forms.toml"
     path.write_text(text, encoding="utf-8")

@@ -358,7 +358,7 @@ def test_a_server_that_does_not_answer_is_told(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent, ThreadPoolExecutor() as pool:
         silent.bind(str(path))
         silent.listen()
-        asked = pool.submit(command_store, tmp_path / "leadgate.db", {"do": "probe_gates"})
+        asked = pool.submit(command_store, tmp_path / "leadgate.db", {"do": "probe_gates", "actor": "eva"})
         silent.accept()[0].close()
         with pytest.raises(OperatorError, match="the running server did not answer"):
             asked.result()

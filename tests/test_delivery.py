@@ -115,7 +115,7 @@ async def test_a_closed_gate_keeps_leads_waiting_and_costs_no_try(
         assert gate.key.customer_id == CUSTOMER
         assert (await rig.status(first)).state is LeadState.PENDING
         rig.clear_faults()
-        await rig.store.write(lambda connection: probe_now(connection, now=rig.now()))
+        await rig.store.write(lambda connection: probe_now(connection, now=rig.now(), actor="eva"))
         while await rig.turn():
             pass
         assert (await rig.status(first)).state is LeadState.DELIVERED

@@ -254,7 +254,9 @@ async def test_a_restored_store_sends_nothing_unseen(
             await rig.courier.client.create_lead(parcel.login, CUSTOMER, body, deadline=deadline)
         now = rig.now()
         await rig.store.write(
-            lambda connection: mark_restored(connection, first_look_at=now + timedelta(minutes=15), now=now)
+            lambda connection: mark_restored(
+                connection, first_look_at=now + timedelta(minutes=15), now=now, actor="eva"
+            )
         )
         assert not await rig.turn()
         rig.pass_time(minutes=16)
@@ -267,7 +269,9 @@ async def test_a_restored_store_that_may_not_look_asks_a_human(tmp_path: Path, s
     async with open_rig(tmp_path, sandbox) as rig:
         lead_id = await rig.submit()
         now = rig.now()
-        await rig.store.write(lambda connection: mark_restored(connection, first_look_at=now, now=now))
+        await rig.store.write(
+            lambda connection: mark_restored(connection, first_look_at=now, now=now, actor="eva")
+        )
         await rig.turn()
         status = await rig.status(lead_id)
         assert status.state is LeadState.HELD

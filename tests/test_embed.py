@@ -10,7 +10,7 @@ import pytest
 
 from app.forms.campaign import CLICK_IDS, UTM_PARAMETERS
 from app.resources import STATIC
-from app.web.embed import compact, load_assets
+from app.web.embed import compact, keep_release, load_assets, read_released
 from tests.gateways import ANNA, LEADS, LISTED, STRANGER, open_gateway
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +32,14 @@ async def test_the_script_has_an_address_that_stays_and_one_that_is_pinned(tmp_p
             assert answer.headers["access-control-allow-origin"] == "*"
             assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
         assert (await gateway.client.get("/embed/v1.0123456789abcdef.js")).status_code == 404
+
+
+def test_a_release_is_kept_for_the_pages_that_name_it(tmp_path: Path) -> None:
+    keep_release(tmp_path / "released")
+    kept = read_released(tmp_path / "released")
+    pinned = {name: asset for name, asset in load_assets().items() if re.search(r"\.[0-9a-f]{16}\.js$", name)}
+    assert len(kept) == 2
+    assert kept == pinned
 
 
 async def test_what_a_browser_has_is_not_sent_again(tmp_path: Path) -> None:

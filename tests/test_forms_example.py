@@ -23,7 +23,9 @@ def everything(tmp_path: Path) -> Path:
     path = tmp_path / "forms.toml"
     path.write_text(re.sub(r"(?m)^#(?=\S)", "", EXAMPLE.read_text(encoding="utf-8")), encoding="utf-8")
     (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "vitec-partner").write_text("p")
+    secret = tmp_path / "secrets" / "vitec-partner"
+    secret.touch(mode=0o600)
+    secret.write_text("p")
     return path
 
 

@@ -251,7 +251,7 @@ BOUNDED: dict[str, Any] = {
         "misdirected",
         "unknown",
     },
-    "reason": set(),
+    "reason": {"unavailable", "defect", "invalid-fields"},
     "invariant": {plant.__name__ for plant in PLANTS},
     "database": {"sqlite", "postgresql"},
     "le": None,  # this code's own bounds
@@ -314,4 +314,5 @@ def test_what_has_not_happened_yet_is_told_as_nothing() -> None:
     quiet = Snapshot(standing=None, forms=(), database="sqlite", free_bytes=None, now=NOW)
     text = expose(quiet).decode()
     assert "# TYPE leadgate_refused_total counter" in text
+    assert 'leadgate_refused_total{reason="unavailable"}' in text
     assert "leadgate_commit_jobs_count" in text

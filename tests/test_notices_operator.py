@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from app.forms.model import CallGroup
 from app.notices.operator import MANNERS
@@ -13,6 +14,8 @@ from app.store.circuits import open_circuit
 from app.store.gates import close_gate, open_gate
 from app.store.operator import discard_lead
 from app.store.outbox import mark_delivered
+from app.store.quarantine import list_unnamed
+from app.store.schema import outbox
 from app.store.words import GateKey
 from tests.mailboxes import Mailbox, open_mailbox, text_of
 from tests.sandboxes import Running, run_sandbox
@@ -237,12 +240,11 @@ async def test_a_webhook_that_is_down_is_tried_again_and_given_up_after_a_day(
         assert await teller.unsent() == []
         assert len(hook.bodies) == 2
         hook.status = 302
-        left = {"id": "HAN1", "customer": "M1", "verdict": "archived", "used_by": ["forms.kontakt"]}
-        teller.outside["receiver_left"] = {"M1 HAN1": left}
+        teller.outside["waiting"] = {"": {"count": 1, "oldest": "today"}}
         for _ in range(30):
             teller.rig.pass_time(hours=1)
             await teller.tell()
-        assert [one["kind"] for one in await teller.unsent() if one["kind"] == "receiver_left"] == []
+        assert [one["kind"] for one in await teller.unsent() if one["kind"] == "waiting"] == []
 
 
 async def test_nobody_listens_and_nothing_is_written(
@@ -259,3 +261,34 @@ def test_every_kind_of_alarm_can_be_written() -> None:
 
     for table in (operator._TITLES, operator._ADVICE, operator._LINES):
         assert table.keys() == MANNERS.keys()
+
+
+async def test_a_digest_names_what_is_new_in_quarantine_once_a_day(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox, hook: Hook
+) -> None:
+    async with open_teller(tmp_path, sandbox, mailbox, webhook=hook.url, text=FORMS) as teller:
+        first = await quarantine(teller, "ett")
+        await teller.tell()
+        await teller.tell()
+        [mail] = mailbox.to(OPERATOR)
+        assert mail["Subject"] == "Leadgate: 1 new in quarantine"
+        assert "kontakt: honeypot" in text_of(mail)
+        assert "anna" not in text_of(mail).lower()
+        assert [body["event"] for body in hook.bodies] == ["digest"]
+        assert await teller.rig.store.read(list_unnamed) == []
+        second = await quarantine(teller, "två")
+        teller.rig.pass_time(hours=23)
+        await teller.tell()
+        assert len(mailbox.to(OPERATOR)) == 1
+        teller.rig.pass_time(hours=1)
+        await teller.tell()
+        assert [[row["leadId"] for row in body["rows"]] for body in hook.bodies] == [[first], [second]]
+
+
+async def quarantine(teller: Teller, message: str) -> str:
+    lead_id = await teller.rig.submit(message=message)
+    values = {"state": "quarantined", "reason": "honeypot"}
+    await teller.rig.store.write(
+        lambda write: write.execute(update(outbox).where(outbox.c.lead_id == lead_id).values(values))
+    )
+    return lead_id

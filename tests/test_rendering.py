@@ -231,7 +231,8 @@ def test_no_page_has_style_or_script_of_its_own_or_a_request_to_others() -> None
     pages = [*every_page(), Page(RENDERER.render_agency(query="utm_source=x", **AGENCY))]
     for page in pages:
         assert not page.all("style")
-        assert all(script["src"].startswith("/static/") and not script.text for script in page.all("script"))
+        ours = ("/static/", f"{AGENCY['base']}embed/v1.js")
+        assert all(script["src"].startswith(ours) and not script.text for script in page.all("script"))
         for element in page.elements:
             assert not any(name == "style" or name.startswith("on") for name in element.attributes)
             if element.tag in {"link", "img"}:

@@ -587,12 +587,12 @@ def test_a_closed_read_gate_keeps_no_lead_from_being_sent(connection: Connection
 
 
 def test_an_operator_has_every_gate_probed_at_once(connection: Connection) -> None:
-    assert probe_now(connection, now=NOW) == 0
+    assert probe_now(connection, now=NOW, actor="eva") == 0
     keep(connection)
     keep(connection)
     close(connection, must_claim(connection), probe_at=NOW + timedelta(days=1))
     assert claim(connection) is None
-    assert probe_now(connection, now=NOW + SECOND) == 1
+    assert probe_now(connection, now=NOW + SECOND, actor="eva") == 1
     assert claim(connection, now=NOW + SECOND) is not None
     assert claim(connection, now=NOW + SECOND) is None
 

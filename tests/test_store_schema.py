@@ -18,7 +18,17 @@ from sqlalchemy.exc import IntegrityError
 from app.errors import StoreError
 from app.store import migrate
 from app.store.migrate import current_revision, list_revisions, newest_revision, upgrade
-from app.store.schema import attempts, events, gates, idempotency_keys, leads, metadata, outbox, payloads
+from app.store.schema import (
+    attempts,
+    events,
+    gates,
+    idempotency_keys,
+    leads,
+    meta,
+    metadata,
+    outbox,
+    payloads,
+)
 from app.store.store import Store
 from tests.databases import only_sqlite
 from tests.stores import NOW, begin, keep, must_claim
@@ -97,12 +107,47 @@ def test_a_schema_from_the_future_is_refused_and_left_alone(tmp_path: Path) -> N
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE meta SET value = '9998' WHERE name = 'fit_from'"))
     for _ in range(2):  # the lock is given back
         with pytest.raises(StoreError, match="revision 9999, made by a newer Leadgate"):
             Store(path).open()
     with engine.begin() as connection:
         assert current_revision(connection) == "9999"
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("fit_from", "serves"),
+    [(migrate.FIT_FROM, True), (migrate.newest_revision(), True), ("9998", False), (None, False)],
+)
+def test_a_newer_schema_serves_if_it_says_that_code_of_this_age_may_run_on_it(
+    engine: Engine, fit_from: str | None, serves: bool
+) -> None:
+    """What a rollback meets, and a process of the old release that is restarted in the middle of an upgrade."""
+    with engine.connect() as connection:
+        upgrade(connection)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(delete(meta).where(meta.c.name == "fit_from"))
+        if fit_from is not None:
+            connection.execute(insert(meta).values(name="fit_from", value=fit_from))
+    try:
+        with engine.connect() as connection:
+            if serves:
+                upgrade(connection)
+            else:
+                with pytest.raises(StoreError, match="made by a newer Leadgate"):
+                    upgrade(connection)
+        with engine.begin() as connection:
+            assert current_revision(connection) == "9999"
+            found = connection.execute(select(meta.c.value).where(meta.c.name == "fit_from")).scalar()
+            assert found == fit_from  # it is the newer code's to say
+    finally:
+        with engine.begin() as connection:
+            connection.execute(
+                text("UPDATE alembic_version SET version_num = :revision"),
+                {"revision": migrate.newest_revision()},
+            )
 
 
 def _open_and_close(path: Path) -> None:

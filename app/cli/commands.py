@@ -1,5 +1,7 @@
 """What stands after `leadgate`: options, and which room does the work."""
 
+import sys
+from getpass import getpass
 from typing import Annotated
 
 import typer
@@ -13,6 +15,7 @@ from app.forms.model import Form, Forms
 from app.forms.postcodes import parse_postcode
 from app.forms.routing import choose_receiver
 from app.log import configure_logging
+from app.passwords import hash_password
 
 app = typer.Typer(
     help="A web form-to-lead gateway in front of Vitec Connect.",
@@ -159,9 +162,29 @@ def _print_choice(form: Form, forms: Forms, *, values: dict[str, str], wanted: s
             print(f"{name + ':':<10}{value}")
 
 
+@app.command("hash-password")
+def make_hash() -> None:
+    """Read a password from a prompt, or one line of standard input, and print what the configuration may hold."""
+    try:
+        print(hash_password(_read_password()))
+    except ValueError as error:
+        raise OperatorError(f"the password {error}") from None
+
+
+def _read_password() -> str:
+    """Never from an argument: those stand in the list of processes, and in the shell's memory."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass("Password: ")
+    if getpass("Once more: ") != password:
+        raise OperatorError("the two are not the same")
+    return password
+
+
 app.command()(privacy.purge)
 operator.leads.command("export")(privacy.export)
 operator.leads.command("erase")(privacy.erase)
 app.add_typer(operator.leads, name="leads")
 app.add_typer(operator.gates, name="gates")
+app.add_typer(operator.notices, name="notices")
 app.add_typer(operator.db, name="db")

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.errors import ConfigurationError, Mistake
@@ -12,34 +12,42 @@ from app.forms.warnings import find_warnings
 from app.settings import PREFIX, Environment, Settings, read_environment
 from app.store.place import Place
 from app.store.secret import load_or_make_secret
+from app.users import User, Users, find_strangers, read_users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     settings: Settings
     forms: Forms
+    users: Users = field(default_factory=dict)
     warnings: tuple[Mistake, ...] = ()
     """What is allowed and still deserves a second look."""
 
 
 def read_configuration() -> Configuration:
-    """Raises ConfigurationError with the mistakes of both."""
+    """Raises ConfigurationError with the mistakes of all."""
     environment = read_environment()
+    settings, mistakes = environment.settings, list(environment.mistakes)
+    forms, users = Forms(forms={}), dict[str, User]()
     try:
-        forms = read_forms(
-            environment.settings.forms, default_login=_presume_login(environment), environ=os.environ
-        )
+        forms = read_forms(settings.forms, default_login=_presume_login(environment), environ=os.environ)
     except ConfigurationError as error:
-        raise ConfigurationError([*environment.mistakes, *error.mistakes]) from None
-    if environment.mistakes:
-        raise ConfigurationError(environment.mistakes)
+        mistakes += error.mistakes
+    try:
+        users = dict(reread_users(settings))
+    except ConfigurationError as error:
+        mistakes += error.mistakes
+    if mistakes:
+        raise ConfigurationError(mistakes)
     return Configuration(
-        settings=environment.settings,
+        settings=settings,
         forms=forms,
+        users=users,
         warnings=(
             *environment.warnings,
-            *_look_at_who_is_told(environment.settings, forms),
+            *_look_at_who_is_told(settings, forms),
             *find_warnings(forms),
+            *find_strangers(users, forms, settings.users),
         ),
     )
 
@@ -63,6 +71,14 @@ def _look_at_who_is_told(settings: Settings, forms: Forms) -> Iterator[Mistake]:
 def reread_forms(settings: Settings) -> Forms:
     """Raises ConfigurationError."""
     return read_forms(settings.forms, default_login=default_login(settings), environ=os.environ)
+
+
+def reread_users(settings: Settings) -> Users:
+    """A hash from a file is read anew, so that it can be changed without a restart. Raises ConfigurationError."""
+    hashed, file = settings.admin_password_hash, settings.files.get("admin_password_hash")
+    return read_users(
+        settings.users, admin_hash=hashed.get_secret_value() if hashed else None, admin_file=file
+    )
 
 
 def locate_store(settings: Settings) -> Place:

@@ -73,12 +73,13 @@ async def carry_out(store: Store, command: Command) -> Any:
 
 
 def _act(connection: Connection, *, command: Command, now: datetime) -> Any:
+    actor = str(command["actor"])
     if command["do"] == "probe_gates":
-        return probe_now(connection, now=now)
+        return probe_now(connection, now=now, actor=actor)
     if command["do"] == "restored":
         settle = timedelta(seconds=float(command["settle"]))
-        return mark_restored(connection, first_look_at=now + settle, now=now)
-    lead_id, actor = find_lead_id(connection, command["lead"]), str(command["actor"])
+        return mark_restored(connection, first_look_at=now + settle, now=now, actor=actor)
+    lead_id = find_lead_id(connection, command["lead"])
     match command["do"]:
         case "retry":
             retry_lead(connection, lead_id, now=now, actor=actor)

@@ -11,12 +11,15 @@ from uuid import uuid4
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
-from app.cli.configuration import Configuration, load_secret, locate_store, reread_forms
+from app.cli.configuration import Configuration, load_secret, locate_store, reread_forms, reread_users
 from app.cli.control import listening
 from app.cli.retention import purging
 from app.delivery.assembly import make_worker
 from app.delivery.auditor import Auditor
+from app.delivery.inspection import Inspector
+from app.delivery.pace import Pace
 from app.delivery.parcel import Terms
+from app.delivery.watch import ReceiverWatch
 from app.delivery.worker import Worker
 from app.errors import ConfigurationError, OperatorError
 from app.forms.live import LiveForms
@@ -29,6 +32,7 @@ from app.main import create_app, create_watch_app
 from app.settings import Settings
 from app.store.history import add_event
 from app.store.store import Store
+from app.users import LiveUsers
 from app.vitec.client import VitecClient
 
 _log = get_logger("process")
@@ -37,12 +41,13 @@ _log = get_logger("process")
 _TURNS_GRACE = timedelta(seconds=8)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
     """What a process holds between `open_gateway` and the end of its block."""
 
     settings: Settings
     forms: LiveForms
+    users: LiveUsers
     store: Store
     secret: bytes
 
@@ -51,6 +56,7 @@ class Gateway:
             forms=self.forms,
             store=self.store,
             secret=self.secret,
+            users=self.users,
             public_url=self.settings.public_url,
             rate_limit=self.settings.rate_limit,
             metrics_token=_find_token(self.settings),
@@ -90,15 +96,26 @@ class Gateway:
         )
         return {"id": kept.lead_id, "reference": kept.reference}
 
+    def make_watch(self, client: VitecClient) -> ReceiverWatch:
+        inspector = Inspector(client=client, pace=Pace(self.settings.vitec_rate))
+        return ReceiverWatch(store=self.store, forms=self.forms, inspector=inspector, now=self.store.now)
+
     def reload(self) -> None:
-        """The forms anew. A bad file leaves the old ones serving, and says so."""
+        """Forms and users anew. A bad file leaves the old ones serving, and says so."""
         try:
             self.forms.current = reread_forms(self.settings)
+            _log.info("forms_reloaded", forms=sorted(self.forms.current.forms))
         except ConfigurationError as error:
-            for one in error.mistakes:
-                _log.error("forms_not_reloaded", source=one.source, key=one.key, mistake=one.message)
-            return
-        _log.info("forms_reloaded", forms=sorted(self.forms.current.forms))
+            _tell_mistakes("forms_not_reloaded", error)
+        try:
+            self.users.current = reread_users(self.settings)
+        except ConfigurationError as error:
+            _tell_mistakes("users_not_reloaded", error)
+
+
+def _tell_mistakes(event: str, error: ConfigurationError) -> None:
+    for one in error.mistakes:
+        _log.error(event, source=one.source, key=one.key, mistake=one.message)
 
 
 def require_live_form(forms: Forms, name: str) -> Form:
@@ -129,7 +146,13 @@ async def open_gateway(configuration: Configuration) -> AsyncIterator[Gateway]:
         secret = load_secret(settings)
         forms = LiveForms(configuration.forms)
         # Where several processes may write, commands need none of them.
-        gateway = Gateway(settings, forms, store, secret)
+        gateway = Gateway(
+            settings=settings,
+            forms=forms,
+            users=LiveUsers(configuration.users),
+            store=store,
+            secret=secret,
+        )
         alone = isinstance(settings.database, Path)
         async with (
             listening(store, plant=gateway.plant_canary) if alone else nullcontext(),
@@ -147,6 +170,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
     async with VitecClient(timeout=settings.vitec_timeout, wire_format=settings.vitec_format) as client:
         worker = gateway.make_worker(client)
         auditing = asyncio.create_task(Auditor(gateway.store, worker.courier.terms).run())
+        watching = asyncio.create_task(gateway.make_watch(client).run())
         running = asyncio.create_task(worker.run())
         running.add_done_callback(lambda _: stop.set())
         # Drains beside whatever else stops: together they have ten seconds.
@@ -156,6 +180,7 @@ async def delivering(gateway: Gateway, *, stop: asyncio.Event) -> AsyncIterator[
         finally:
             stop.set()
             auditing.cancel()
+            watching.cancel()
             await draining
             await running
 

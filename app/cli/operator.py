@@ -18,6 +18,7 @@ from app.store.store import Store
 from app.store.vault import Vault
 
 leads = typer.Typer(help="The operator's work with leads.", no_args_is_help=True)
+notices = typer.Typer(help="What people were to be told, and have not been.", invoke_without_command=True)
 gates = typer.Typer(help="What Vitec refuses, and since when.", invoke_without_command=True)
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
@@ -98,6 +99,16 @@ def _act_on(names: list[str], verb: str, done: str, **details: str) -> None:
         raise typer.Exit(1)
 
 
+@notices.callback()
+def list_notices(*, as_json: AsJson = False) -> None:
+    """Messages that wait to be sent: how often that was tried, and why it failed."""
+    rows = reports.list_unsent_notices(read_settings())
+    if as_json:
+        print_json(rows)
+    else:
+        reports.print_notices(rows)
+
+
 @gates.callback()
 def list_gates(context: typer.Context, *, as_json: AsJson = False) -> None:
     """What is closed, and why."""
@@ -113,7 +124,9 @@ def list_gates(context: typer.Context, *, as_json: AsJson = False) -> None:
 @gates.command()
 def probe() -> None:
     """Let one lead try each closed gate now."""
-    count = command_store(reports.require_store(read_settings()), {"do": "probe_gates"})
+    count = command_store(
+        reports.require_store(read_settings()), {"do": "probe_gates", "actor": name_actor()}
+    )
     print(f"{count} gate{'s' * (count != 1)} will be probed" if count else "no gate is closed")
 
 
@@ -161,5 +174,6 @@ def restored() -> None:
     """After restoring a backup: look for every undelivered lead in Vitec before it is sent."""
     settings = read_settings()
     settle = (settings.reconcile_settle + settings.vitec_timeout).total_seconds()
-    count = command_store(reports.require_store(settings), {"do": "restored", "settle": settle})
+    command = {"do": "restored", "settle": settle, "actor": name_actor()}
+    count = command_store(reports.require_store(settings), command)
     print(f"{count} lead{'s' * (count != 1)} will be looked for in Vitec, from {settle:.0f} seconds on")

@@ -16,6 +16,7 @@ import uvicorn
 
 from app.cli.configuration import Configuration
 from app.cli.gateway import delivering, open_gateway
+from app.cli.supervision import notify, take_socket
 from app.cli.telling import telling
 from app.errors import LeadgateError
 from app.log import get_logger, report_loop_error
@@ -122,12 +123,14 @@ async def run_servers(
         await asyncio.sleep(0.01)
     if not stop.is_set():
         announce()
+        notify("READY=1")
         # What is alive now stays alive: the collector need not walk it while visitors wait.
         gc.collect()
         gc.freeze()
         # Requests leave hardly a cycle behind: to look for one after every few of them is what makes some wait.
         gc.set_threshold(*_GC_THRESHOLDS)
     await stop.wait()
+    notify("STOPPING=1")
     for server, _ in servers:
         server.should_exit = True
     await asyncio.gather(*serving)
@@ -162,9 +165,9 @@ def _warn_of_sqlite(configuration: Configuration) -> None:
 
 
 async def serve(configuration: Configuration, *, host: str, port: int, deliver: bool) -> None:
-    """`leadgate serve`. Raises LeadgateError."""
+    """`leadgate serve`; on systemd's socket where it holds one. Raises LeadgateError."""
     raise_file_limit()  # each connection is a file
-    listener = bind(host, port)
+    listener = take_socket() or bind(host, port)
     stop = Stop()
     async with open_gateway(configuration) as gateway:
         _warn_of_sqlite(configuration)

@@ -16,10 +16,11 @@ from app.store.gates import list_gates
 from app.store.keyring import count_behind, find_missing_keys
 from app.store.leads import find_lead_id, list_statuses
 from app.store.migrate import current_revision
+from app.store.notices import list_unsent
 from app.store.place import Place
 from app.store.proxies import find_proxy
 from app.store.reading import read_beside
-from app.store.stories import describe_status, tell_story, write_moment
+from app.store.stories import describe_status, tell_story, write_moment, write_value
 
 Row = dict[str, Any]
 
@@ -97,6 +98,24 @@ def _look_at_proxies(connection: Connection, settings: Settings) -> Iterator[Mis
             f"is not set, and on {met_at:%Y-%m-%d} all submissions came through one proxy: all visitors share one"
             " limit; name its network",
         )
+
+
+def list_unsent_notices(settings: Settings) -> list[Row]:
+    rows = read_beside(require_store(settings), list_unsent)
+    readable: list[Row] = json.loads(json.dumps(rows, default=write_value))
+    return readable
+
+
+def print_notices(rows: Sequence[Row]) -> None:
+    for row in rows:
+        about = f" of lead {row['leadId']}" if row["leadId"] else ""
+        failed = f", last failure {row['failure']}" if row["failure"] else ""
+        print(
+            f"{row['kind']} by {row['channel']}{about}: {row['tries']} tries since {row['madeAt']}{failed}; "
+            f"next try {row['nextTryAt']}"
+        )
+    if not rows:
+        print("everything has been told")
 
 
 def find_revision(settings: Settings) -> str | None:

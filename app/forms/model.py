@@ -279,6 +279,11 @@ class Forms:
     """By name; `default` is the environment's."""
     api_keys: Mapping[str, ApiKey] = field(default_factory=dict)
 
+    def customers(self, form: Form) -> frozenset[str]:
+        """Whose leads the form brings, by its own keys and the receivers it names."""
+        named = (None, form.receiver, form.fallback_receiver, *(route.receiver for route in form.routes))
+        return frozenset(self.destination(form, name).customer_id for name in named)
+
     def destination(self, form: Form, receiver: str | None) -> Destination:
         """The form's keys with the receiver's laid over them; the form's own for None or an unknown name."""
         over = self.receivers.get(receiver) if receiver else None

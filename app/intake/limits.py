@@ -7,7 +7,11 @@ from functools import cache
 from math import ceil
 from typing import Self
 
+<<<<<<< HEAD
 from limits import RateLimitItem, parse_many
+=======
+from limits import RateLimitItem, RateLimitItemPerSecond, parse_many
+>>>>>>> main
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -15,9 +19,22 @@ from app.errors import LeadgateError
 from app.intake.callers import Caller
 from app.rates import OFF
 
+<<<<<<< HEAD
 _MINUTE = 60  # seconds
 _MANY = 20
 """More in a minute from one address look like a program's; see spam.WEIGHTS."""
+=======
+
+class _Item(RateLimitItemPerSecond):
+    """So many in so many seconds. The library's own names for what is counted take longer than all the rest."""
+
+    def key_for(self, *identifiers: bytes | str | float) -> str:
+        return f"{identifiers[0]!s}/{identifiers[-1]!s}/{self.amount}/{self.multiples}"
+
+
+_MANY = _Item(20, 60)
+"""More from one address look like a program's; see spam.WEIGHTS."""
+>>>>>>> main
 
 
 class LimitReached(LeadgateError):
@@ -99,7 +116,7 @@ def _name(caller: Caller, form: str) -> tuple[str, ...]:
 
 @cache
 def _parse(rate: str) -> tuple[RateLimitItem, ...]:
-    return () if rate == OFF else tuple(parse_many(rate))
+    return () if rate == OFF else tuple(_Item(one.amount, one.get_expiry()) for one in parse_many(rate))
 
 
 @dataclass(slots=True)
@@ -145,6 +162,7 @@ class _Windows(Storage, MovingWindowSupport):
     def _forget_some(self) -> None:
         """Two for each that may be new: what is idle is gone sooner than more can come."""
         for _ in range(2):
+<<<<<<< HEAD
             oldest = next(iter(self._clients), None)
             if oldest is None:
                 return
@@ -153,6 +171,15 @@ class _Windows(Storage, MovingWindowSupport):
             if times.entries:
                 return
             del self._clients[oldest]
+=======
+            key = next(iter(self._clients), None)
+            if key is None or self._is_busy(self._clients[key]):
+                return
+            del self._clients[key]
+
+    def _is_busy(self, times: _Times) -> bool:
+        return bool(times.entries) and times.entries[-1] > self.now - times.expiry
+>>>>>>> main
 
     # What the library asks of every storage, and moving windows have no use for.
 

@@ -8,7 +8,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 _POSTCODE = re.compile(r"(?:SE?-?)?([1-9][0-9]{2})-?([0-9]{2})", re.ASCII)
-_FOREIGN_POSTCODE = re.compile(r"(?=.*[0-9])[A-Z0-9][A-Z0-9 -]{1,8}[A-Z0-9]", re.ASCII)
+_FOREIGN_POSTCODE = re.compile(r"(?=.{0,9}[0-9])[A-Z0-9][A-Z0-9 -]{1,8}[A-Z0-9]", re.ASCII)
 
 # Belong to the family name that follows: Carl von Linné, Ludwig van den Berg.
 _PARTICLES = frozenset(

@@ -12,7 +12,7 @@ from app.log import get_logger
 from app.notices.letter import Letter
 from app.notices.mailer import NotSent
 from app.notices.office import Case, OfficeDesk
-from app.notices.operator import MANNERS, write_alarm, write_digest
+from app.notices.operator import DIGEST, MANNERS, write_alarm, write_digest
 from app.notices.visitor import write_receipt
 from app.store.leads import find_status, load_lead
 from app.store.notices import Notice, drop
@@ -46,7 +46,7 @@ class Composer:
 
     async def write(self, notice: Notice) -> Letter | None:
         """None when there is nothing to send; the notice is settled then. Raises NotSent."""
-        if notice.kind in MANNERS or notice.kind == "quarantine":
+        if notice.kind in MANNERS or notice.kind == DIGEST:
             letter = self._write_to_operator(notice)
         else:
             cases = [case for lead_id in _list_leads(notice) if (case := await self._load(notice, lead_id))]
@@ -63,7 +63,7 @@ class Composer:
     def _write_to_operator(self, notice: Notice) -> Letter | None:
         if self.alert_email is None:
             return None
-        write = write_digest if notice.kind == "quarantine" else write_alarm
+        write = write_digest if notice.kind == DIGEST else write_alarm
         return write(notice, to=self.alert_email)
 
     def _write_about(self, notice: Notice, cases: list[Case]) -> Letter | None:

@@ -13,12 +13,13 @@ from app.log import get_logger
 from app.notices.composer import OFFICE, Composer
 from app.notices.letter import write_message
 from app.notices.mailer import Mailer, NotSent
-from app.notices.operator import describe_for_programs
+from app.notices.operator import DIGEST, describe_for_programs
 from app.notices.planner import Planner
 from app.notices.webhook import Outward
 from app.store.alarms import Conditions
 from app.store.notices import Notice, claim_notices, drop, give_back, is_any_due, note_sent, postpone
-from app.store.store import Store
+from app.store.quarantine import mark_named
+from app.store.store import Store, Transaction
 
 _log = get_logger("notices")
 
@@ -149,9 +150,7 @@ class Dispatcher:
 
     async def _note_sent(self, notice: Notice) -> None:
         now = self.now()
-        await self.store.write(
-            lambda connection: note_sent(connection, notice, to=_name_reader(notice), now=now)
-        )
+        await self.store.write(partial(_keep_sent, notice=notice, now=now))
         _log.info("told", kind=notice.kind, channel=notice.channel, lead=notice.lead_id)
 
     async def _fail(self, notice: Notice, failure: str) -> None:
@@ -173,6 +172,12 @@ class Dispatcher:
         if notice.kind in OFFICE - {"landed"}:
             return timedelta.max
         return _GIVEN_UP_AFTER.get(notice.kind, _ALARMS_AFTER)
+
+
+def _keep_sent(connection: Transaction, *, notice: Notice, now: datetime) -> None:
+    note_sent(connection, notice, to=_name_reader(notice), now=now)
+    if notice.kind == DIGEST:  # from now on what nobody releases may go by itself
+        mark_named(connection, [row["leadId"] for row in notice.detail["rows"]], now=now)
 
 
 def _name_reader(notice: Notice) -> str:

@@ -24,6 +24,9 @@ MANNERS: Mapping[str, Manner] = {
     "duplicate": Manner(passing=True),
 }
 
+DIGEST = "quarantine"
+"""The daily list of what is new in quarantine."""
+
 _TITLES = {
     "leads_held": ("Leads are held: they need a human", "No lead is held any more"),
     "waiting": ("Leads have waited for Vitec for 15 minutes", "No lead waits for Vitec any more"),
@@ -117,7 +120,6 @@ def write_digest(notice: Notice, *, to: str) -> Letter:
     """What waits in quarantine, by reference and reasons; who wrote it is for the list itself."""
     rows: Sequence[Mapping[str, Any]] = notice.detail["rows"]
     lines = [f"- {write_reference(row['reference'])}  {row['form']}: {row['reason']}" for row in rows]
-    more = notice.detail["count"] - len(rows)
     return Letter(
         to=read_address(to),
         subject=f"Leadgate: {notice.detail['count']} new in quarantine",
@@ -126,7 +128,6 @@ def write_digest(notice: Notice, *, to: str) -> Letter:
                 "Suspected as spam since the last digest, kept, and sent to nobody:",
                 "",
                 *lines,
-                *([f"and {more} more"] if more > 0 else []),
                 "",
                 "What to do: leadgate leads show REFERENCE; leadgate leads release REFERENCE, or discard.",
                 "Those that nobody releases go by themselves, as each form's privacy.retention says.",
@@ -144,7 +145,7 @@ def describe_for_programs(notice: Notice) -> dict[str, Any]:
         "kind": notice.kind,
         "at": notice.made_at.isoformat(),
     }
-    if notice.kind == "quarantine":
+    if notice.kind == DIGEST:
         return told | {
             "event": "digest",
             "text": f"{notice.detail['count']} new in quarantine",

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from app.errors import LeadNotFound
+from app.errors import KeyMissing, LeadNotFound
 from app.forms.live import LiveForms
 from app.lead import LeadState
 from app.notices.office import OfficeDesk
-from app.notices.operator import MANNERS
+from app.notices.operator import DIGEST, MANNERS
 from app.store.alarms import Conditions, differ, list_untold, note_conditions, tell_alarms
 from app.store.circuits import load_circuits
 from app.store.gates import list_gates
@@ -31,10 +31,12 @@ from app.store.notices import (
     NewNotice,
     add_notice,
     find_known,
+    find_last,
     list_unsent,
     settle_leads_notices,
     take_turn,
 )
+from app.store.quarantine import list_unnamed
 from app.store.store import Transaction
 
 LATE_AFTER = timedelta(minutes=60)
@@ -47,6 +49,12 @@ UNSENT_AFTER = 3
 _RECEIPTS_FOR = timedelta(hours=1)
 """A lead of that age gets no receipt any more: it would puzzle more than it tells."""
 _NAMED = 20
+_DIGESTED = 200
+_DIGEST_EVERY = timedelta(days=1)
+
+_RAISED_ELSEWHERE = ("duplicate", "receiver_left")
+"""Alarms that are noted where they are found."""
+_NOTHING: Conditions = {}
 _REMINDED = 200
 
 
@@ -81,7 +89,8 @@ class Planner:
             return True
         kinds = self._find_conditions(connection, outside, now=now) if thorough else {}
         return any(
-            differ(connection, kind, current) or list_untold(connection, kind, MANNERS[kind], now=now)
+            (kind not in _RAISED_ELSEWHERE and differ(connection, kind, current))
+            or list_untold(connection, kind, MANNERS[kind], now=now)
             for kind, current in kinds.items()
         )
 
@@ -100,12 +109,14 @@ class Planner:
             settle_leads_notices(connection, lead_id)
         kinds = self._find_conditions(connection, outside, now=now) if thorough else {}
         for kind, current in kinds.items():
-            if kind != "duplicate":  # those are raised where they are found
+            if kind not in _RAISED_ELSEWHERE:
                 note_conditions(connection, kind, current, now=now)
             tell_alarms(connection, kind, MANNERS[kind], channels=self.channels.operator, now=now)
 
     def _make(self, connection: Transaction, *, thorough: bool, now: datetime) -> Plan:
         plan = Plan()
+        if thorough:
+            plan.new += self._plan_digest(connection, now=now)
         if not self.channels.mail:
             return plan
         plan.new += [_tell_office("held", item) for item in find_untold_held(connection)]
@@ -120,6 +131,27 @@ class Planner:
             plan.new += [_tell_office("late", item) for item in late]
             plan.new += self._plan_reminders(connection, now=now)
         return plan
+
+    def _plan_digest(self, connection: Transaction, *, now: datetime) -> list[NewNotice]:
+        """Once a day, when there is something in quarantine that no digest has named."""
+        last = find_last(connection, DIGEST)
+        if not self.channels.operator or (last is not None and now - last < _DIGEST_EVERY):
+            return []
+        found = list_unnamed(connection, limit=_DIGESTED)
+        rows = [
+            {"leadId": one.lead_id, "reference": one.reference, "form": one.form, "reason": one.reason}
+            for one in found
+        ]
+        return [
+            NewNotice(
+                key=f"{DIGEST}:{now.isoformat()}:{channel}",
+                kind=DIGEST,
+                channel=channel,
+                detail={"count": len(rows), "rows": rows},
+            )
+            for channel in self.channels.operator
+            if rows
+        ]
 
     def _plan_receipts(self, connection: Transaction, *, now: datetime) -> list[NewNotice]:
         """One an address and hour, none for a suspect; who gets none is noted too, and not thought of again."""
@@ -155,7 +187,7 @@ class Planner:
     def _find_office(self, connection: Transaction, item: Item) -> str:
         try:
             receiver = load_lead(connection, item.lead_id).receiver
-        except (ValueError, LeadNotFound):
+        except (ValueError, LeadNotFound, KeyMissing):
             receiver = None
         return self.office.find_address(item.form, receiver) or ""
 
@@ -174,7 +206,7 @@ class Planner:
                 one.base_url: {} for one in load_circuits(connection).values() if one.state != "closed"
             },
             "unsent": _find_unsent(connection),
-            "duplicate": {},
+            **dict.fromkeys(_RAISED_ELSEWHERE, _NOTHING),
             **outside,
         }
 

@@ -34,6 +34,12 @@ def differ(connection: Connection, kind: str, current: Conditions) -> bool:
     return {row.subject for row in rows if row.ended_at is None} != set(current)
 
 
+def load_conditions(connection: Connection, kind: str) -> Conditions:
+    """What stands."""
+    rows = connection.execute(select(alarms).where(alarms.c.kind == kind, alarms.c.ended_at.is_(None)))
+    return {row.subject: row.detail for row in rows}
+
+
 def note_conditions(connection: Connection, kind: str, current: Conditions, *, now: datetime) -> None:
     """What stands is noted, and what no longer does is at its end; what nobody was told of is forgotten."""
     rows = connection.execute(select(alarms).where(alarms.c.kind == kind)).all()

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from app.store.audit import add_audit
 from app.store.schema import circuits
 
 
@@ -89,6 +90,16 @@ def raise_allowance(
         .where(circuits.c.base_url == base_url)
         .values(allowance=allowance, changed_at=now, **closed)
     )
+
+
+def probe_circuit(connection: Connection, base_url: str, *, now: datetime, actor: str) -> bool:
+    """An open one is tried at the next turn instead of at its time. Whether it was open."""
+    probed = connection.execute(
+        update(circuits).where(circuits.c.base_url == base_url, circuits.c.state == "open").values(until=now)
+    )
+    if probed.rowcount:
+        add_audit(connection, "circuit_probed", actor=actor, now=now, detail=base_url)
+    return probed.rowcount == 1
 
 
 def forget_old_circuits(connection: Connection, *, now: datetime) -> None:

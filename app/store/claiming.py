@@ -134,7 +134,7 @@ def _due(connection: Connection, selection: Selection, *, now: datetime) -> Sele
         ~exists().where(
             other.c.leased_until > now,
             other.c.lead_id != outbox.c.lead_id,
-            other.c.customer_id == outbox.c.customer_id,
+            _beside_index(other.c.customer_id) == outbox.c.customer_id,
             or_(other.c.email_key == outbox.c.email_key, other.c.phone_key == outbox.c.phone_key),
         ),
     ]
@@ -148,12 +148,20 @@ def _due(connection: Connection, selection: Selection, *, now: datetime) -> Sele
         under_way = outbox.alias("under_way")
         count = (
             select(func.count())
-            .where(under_way.c.leased_until > now, under_way.c.customer_id == outbox.c.customer_id)
+            .where(
+                under_way.c.leased_until > now,
+                _beside_index(under_way.c.customer_id) == outbox.c.customer_id,
+            )
             .scalar_subquery()
         )
         conditions.append(count < selection.per_customer)
     # A row that an operator is deciding on is passed over.
     return select(outbox.c.lead_id).where(*conditions).limit(1).with_for_update(skip_locked=True, of=outbox)
+
+
+def _beside_index(column: ColumnElement[str]) -> ColumnElement[str]:
+    """As an expression, or a planner may walk through all of a customer's leads instead of the few that are leased."""
+    return func.coalesce(column, "")
 
 
 def _find_shut(connection: Connection, selection: Selection, *, now: datetime) -> frozenset[str]:

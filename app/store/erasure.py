@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, exists, or_, sele
 from app.errors import LeadNotFound, OperatorError
 from app.identity import write_reference
 from app.lead import LeadState
+from app.store.audit import add_audit
 from app.store.outbox import has_unresolved_create
 from app.store.receipts import leave_receipt
 from app.store.schema import attempts, leads, outbox, read_paths
@@ -74,6 +75,7 @@ def erase_lead(connection: Connection, lead_id: str, *, now: datetime, actor: st
     )
     _replace_canary(connection, lead_id, contact_id=row.contact_id)
     leave_receipt(connection, lead_id, why=ERASED, now=now, actor=actor)
+    add_audit(connection, ERASED, actor=actor, now=now, lead_id=lead_id, customer_id=row.customer_id)
     return remains
 
 

@@ -1,10 +1,12 @@
 """Closed gates: which login may not be used for which customer and group of calls, and when to ask again."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from app.forms.model import CallGroup
+from app.store.audit import add_audit
 from app.store.schema import gates
 from app.store.words import Claim, Gate, GateKey
 
@@ -68,9 +70,17 @@ def open_gate(connection: Connection, key: GateKey) -> bool:
     return opened.rowcount > 0
 
 
-def probe_now(connection: Connection, *, now: datetime) -> int:
-    """Every closed gate lets one lead through at once. How many there are."""
-    return connection.execute(update(gates).values(probe_at=now)).rowcount
+def probe_now(
+    connection: Connection, *, customers: Collection[str] | None = None, now: datetime, actor: str
+) -> int:
+    """Every closed gate, or these customers', lets one lead through at once. How many there are."""
+    statement = update(gates).values(probe_at=now)
+    if customers is not None:
+        statement = statement.where(gates.c.customer_id.in_(customers))
+    probed = connection.execute(statement.returning(gates.c.customer_id)).scalars().all()
+    for customer_id in sorted(set(probed)):
+        add_audit(connection, "gates_probed", actor=actor, now=now, customer_id=customer_id)
+    return len(probed)
 
 
 def probe_gate(connection: Connection, key: GateKey, *, credential: str, now: datetime) -> None:

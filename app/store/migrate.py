@@ -1,10 +1,18 @@
-"""Brings the schema up to date with Alembic, and refuses one that a newer version has changed."""
+"""Brings the schema up to date with Alembic, and refuses one that a newer version has made unfit for this one."""
 
 from pathlib import Path
 
-from sqlalchemy import Connection, column, inspect, select, table
+from sqlalchemy import Connection, column, insert, inspect, select, table, update
 
 from app.errors import StoreError
+from app.log import get_logger
+from app.store.schema import meta
+
+_log = get_logger("store")
+
+FIT_FROM = "0002"
+"""The oldest revision whose code may run on the newest schema. A migration that takes something away raises it."""
+_FIT_FROM = "fit_from"
 
 _FOLDER = Path(__file__).with_name("migrations")
 
@@ -29,14 +37,39 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def upgrade(connection: Connection) -> None:
-    """To the newest revision, each step a transaction. Raises StoreError for a schema from the future."""
+    """To the newest revision, each step a transaction.
+
+    A newer schema stays as it is, and serves if it says that code of this age may run on it: so a release can be
+    rolled back, and a process of the old one restart in the middle of an upgrade. Raises StoreError otherwise.
+    """
     revisions = list_revisions()
     current = current_revision(connection)
     connection.rollback()
     if current is not None and current not in revisions:
-        raise StoreError(f"the schema is at revision {current}, made by a newer Leadgate; run that version")
+        _require_fit(connection, current, newest=revisions[-1])
+        return
     if current != revisions[-1]:
         _migrate(connection)
+    _note_fitness(connection)
+
+
+def _require_fit(connection: Connection, current: str, *, newest: str) -> None:
+    oldest: str | None = connection.execute(select(meta.c.value).where(meta.c.name == _FIT_FROM)).scalar()
+    connection.rollback()
+    if oldest is None or newest < oldest:
+        raise StoreError(f"the schema is at revision {current}, made by a newer Leadgate; run that version")
+    _log.warning("schema_is_newer", revision=current, known=newest)
+
+
+def _note_fitness(connection: Connection) -> None:
+    """For code older than this, which may meet this schema."""
+    row = meta.c.name == _FIT_FROM
+    known = connection.execute(select(meta.c.value).where(row)).scalar()
+    if known is None:
+        connection.execute(insert(meta).values(name=_FIT_FROM, value=FIT_FROM))
+    elif known != FIT_FROM:
+        connection.execute(update(meta).where(row).values(value=FIT_FROM))
+    connection.commit()
 
 
 def _migrate(connection: Connection) -> None:

@@ -1,6 +1,6 @@
-"""What a person decides about a lead. Each function is one transaction's part, and leaves an event."""
+"""What a person decides about a lead. Each function is one transaction's part, and leaves an event and a trail."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
@@ -8,10 +8,34 @@ from sqlalchemy import Connection, Row, and_, case, func, literal, not_, select,
 
 from app.errors import LeadNotFound, OperatorError
 from app.lead import LeadState
+from app.store.audit import add_audit
 from app.store.history import add_event
+from app.store.inbox import find_place
+from app.store.leads import find_lead_id
 from app.store.outbox import has_unresolved_create
 from app.store.reconciling import load_open_create, resolve_create
 from app.store.schema import EPOCH, Instant, outbox
+
+Decide = Callable[..., object]
+"""One of the decisions below, with what it needs beside the lead, the moment and the person."""
+
+
+def decide_on(
+    connection: Connection,
+    name: str,
+    decide: Decide,
+    *,
+    customers: Collection[str] | None,
+    now: datetime,
+    actor: str,
+) -> str:
+    """A decision by somebody who sees these customers' leads alone. The lead's id.
+
+    Raises LeadNotFound, also for a lead of another customer, or OperatorError.
+    """
+    lead_id = find_place(connection, find_lead_id(connection, name), customers=customers).lead_id
+    decide(connection, lead_id, now=now, actor=actor)
+    return lead_id
 
 
 def retry_lead(connection: Connection, lead_id: str, *, now: datetime, actor: str) -> None:
@@ -34,7 +58,7 @@ def retry_lead(connection: Connection, lead_id: str, *, now: datetime, actor: st
             **_forget_payload(connection, lead_id),
         )
     )
-    add_event(connection, lead_id, "retried", now=now, actor=actor)
+    _record(connection, lead_id, "retried", row, now=now, actor=actor)
 
 
 def _forget_payload(connection: Connection, lead_id: str) -> dict[str, int | None]:
@@ -57,13 +81,13 @@ def release_lead(
         raise OperatorError(
             f"form {form} is in test mode: nothing of it is sent; make it live, reload, and try again"
         )
-    _require(connection, lead_id, now=now, states={LeadState.QUARANTINED}, verb="released")
+    row = _require(connection, lead_id, now=now, states={LeadState.QUARANTINED}, verb="released")
     connection.execute(
         update(outbox)
         .where(outbox.c.lead_id == lead_id)
         .values(state=LeadState.PENDING, state_at=now, reason=None, next_attempt_at=now, tries=0)
     )
-    add_event(connection, lead_id, "released", now=now, actor=actor)
+    _record(connection, lead_id, "released", row, now=now, actor=actor)
 
 
 def discard_lead(connection: Connection, lead_id: str, *, reason: str, now: datetime, actor: str) -> None:
@@ -71,13 +95,28 @@ def discard_lead(connection: Connection, lead_id: str, *, reason: str, now: date
     if not reason.strip():
         raise OperatorError("say why it is discarded: --reason")
     states = {LeadState.HELD, LeadState.PENDING, LeadState.QUARANTINED}
-    _require(connection, lead_id, now=now, states=states, verb="discarded")
+    row = _require(connection, lead_id, now=now, states=states, verb="discarded")
     connection.execute(
         update(outbox)
         .where(outbox.c.lead_id == lead_id)
         .values(state=LeadState.DISCARDED, state_at=now, reason=reason.strip(), leased_until=None)
     )
-    add_event(connection, lead_id, "discarded", now=now, actor=actor, reason=reason.strip())
+    _record(connection, lead_id, "discarded", row, now=now, actor=actor, reason=reason.strip())
+
+
+def _record(
+    connection: Connection,
+    lead_id: str,
+    kind: str,
+    row: Row[Any, Any, Any],
+    *,
+    now: datetime,
+    actor: str,
+    **detail: Any,
+) -> None:
+    """The details, which may name somebody, go with the lead; the trail outlives it."""
+    add_event(connection, lead_id, kind, now=now, actor=actor, **detail)
+    add_audit(connection, kind, actor=actor, now=now, lead_id=lead_id, customer_id=row.customer_id)
 
 
 IN_VITEC = "it is in Vitec, says the office"
@@ -95,9 +134,11 @@ def confirm_in_vitec(connection: Connection, lead_id: str, *, now: datetime, act
 
 def _require(
     connection: Connection, lead_id: str, *, now: datetime, states: set[LeadState], verb: str
-) -> Row[Any, Any]:
+) -> Row[Any, Any, Any]:
     row = connection.execute(
-        select(outbox.c.state, outbox.c.leased_until).where(outbox.c.lead_id == lead_id).with_for_update()
+        select(outbox.c.state, outbox.c.leased_until, outbox.c.customer_id)
+        .where(outbox.c.lead_id == lead_id)
+        .with_for_update()
     ).one_or_none()
     if row is None:
         raise LeadNotFound(f"there is no lead {lead_id}")
@@ -108,7 +149,9 @@ def _require(
     return row
 
 
-def mark_restored(connection: Connection, *, first_look_at: datetime, now: datetime) -> int:
+def mark_restored(
+    connection: Connection, *, first_look_at: datetime, now: datetime, actor: str | None = None
+) -> int:
     """After a restored backup: what is not delivered here may be so in Vitec, and is looked for before it is sent.
 
     Nothing is asked before `first_look_at`, when a create of the time before the restore must have come to an
@@ -131,5 +174,7 @@ def mark_restored(connection: Connection, *, first_look_at: datetime, now: datet
     ).scalars()
     lead_ids = list(marked)
     for lead_id in lead_ids:
-        add_event(connection, lead_id, "restored", now=now)
+        add_event(connection, lead_id, "restored", now=now, actor=actor)
+    if actor is not None:  # otherwise the store noticed it by itself
+        add_audit(connection, "restored", actor=actor, now=now, detail=f"{len(lead_ids)} leads")
     return len(lead_ids)

@@ -8,7 +8,6 @@ from app.store.schema import EPOCH, meta
 from app.store.turns import take_turns
 
 _PREFIX = "pulse:"
-_BEAT = "heartbeat"
 
 
 def note_pulse(connection: Connection, name: str, *, now: datetime) -> None:
@@ -20,13 +19,13 @@ def find_pulses(connection: Connection) -> dict[str, datetime]:
     return {row.name.removeprefix(_PREFIX): _read(row.value) for row in rows}
 
 
-def take_beat(connection: Connection, *, now: datetime, every: timedelta) -> bool:
-    """Whether nobody has taken this minute's; the caller's it is then. A little early counts as in time."""
-    take_turns(connection, [_BEAT])
-    last = connection.execute(select(meta.c.value).where(meta.c.name == _BEAT)).scalar()
+def take_beat(connection: Connection, *, now: datetime, every: timedelta, name: str = "heartbeat") -> bool:
+    """Whether nobody has taken this turn's; the caller's it is then. A little early counts as in time."""
+    take_turns(connection, [name])
+    last = connection.execute(select(meta.c.value).where(meta.c.name == name)).scalar()
     if last is not None and now - _read(last) < every * 0.9:
         return False
-    _keep(connection, _BEAT, now)
+    _keep(connection, name, now)
     return True
 
 

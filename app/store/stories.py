@@ -45,7 +45,7 @@ def tell_story(connection: Connection, lead_id: str) -> Story:
         "spam": _find_suspicion(history),
         "history": history,
     }
-    readable: Story = json.loads(json.dumps(story, default=_write_value))
+    readable: Story = json.loads(json.dumps(story, default=write_value))
     return readable
 
 
@@ -81,7 +81,7 @@ def rename_keys(value: Any) -> Any:
     return [rename_keys(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _write_value(value: object) -> str:
+def write_value(value: object) -> str:
     return write_moment(value) if isinstance(value, datetime) else str(value)
 
 

@@ -1,12 +1,12 @@
 """The embed script: the same bytes for every page, at an address that stays and at one that changes with them."""
 
-import gzip
 import json
 import re
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256, sha384
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,10 +16,11 @@ from app.forms.model import Form
 from app.resources import STATIC
 from app.web.problems import Refused
 from app.web.reception import Reception
-from app.web.routing import make_route
+from app.web.routing import COMPRESSED, make_route
 from app.web.security import NO_STORE
 
 _FOLDER = STATIC / "embed"
+_RELEASED = _FOLDER / "released"
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FIVE_MINUTES = "public, max-age=300"
 # Any page may read them: a browser checks an integrity value only of what it was allowed to read.
@@ -53,7 +54,7 @@ class Embed:
 
     def routes(self) -> list[Route]:
         return [
-            make_route("/embed/{file}", GET=self.send_asset),
+            make_route("/embed/{file}", COMPRESSED, GET=self.send_asset),
             make_route("/embed/v1/{form}", GET=self.tell_why),
         ]
 
@@ -64,15 +65,11 @@ class Embed:
         headers = {
             "Cache-Control": asset.cache,
             "ETag": f'W/"{asset.digest}"',
-            "Vary": "Accept-Encoding",
             **_FOR_EVERYONE,
         }
         if asset.digest in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(asset.content, headers=headers, media_type=asset.media_type)
-        headers["Content-Encoding"] = "gzip"
-        return Response(_compress(asset.content), headers=headers, media_type=asset.media_type)
+        return Response(asset.content, headers=headers, media_type=asset.media_type)
 
     async def tell_why(self, request: Request) -> Response:
         """Why a frame stays empty: asked by the script, for the console of whoever builds the page."""
@@ -100,14 +97,25 @@ def load_assets() -> dict[str, Asset]:
     script = _read("v1.js", OWN=name)
     pinned = f"v1.{script.digest}.js"
     pin = {"src": f"/embed/{pinned}", "integrity": script.integrity}
-    kept = {path.name: Asset(path.read_bytes(), _FOR_EVER) for path in (_FOLDER / "released").glob("*.js")}
     return {
-        **kept,
+        **read_released(_RELEASED),
         "v1.js": Asset(script.content, _FIVE_MINUTES),
         "v1.json": Asset(json.dumps(pin).encode(), _FIVE_MINUTES, "application/json"),
         pinned: script,
         name: second,
     }
+
+
+def read_released(folder: Path) -> dict[str, Asset]:
+    return {path.name: Asset(path.read_bytes(), _FOR_EVER) for path in folder.glob("*.js")}
+
+
+def keep_release(folder: Path = _RELEASED) -> None:
+    """Puts the present scripts beside those of earlier releases, for the pages that will have named them."""
+    folder.mkdir(exist_ok=True)
+    for name, asset in load_assets().items():
+        if asset.cache == _FOR_EVER:
+            (folder / name).write_bytes(asset.content)
 
 
 def _read(file: str, **words: str) -> Asset:
@@ -124,8 +132,3 @@ def compact(source: str) -> str:
     """
     bare = _TOKENS.sub(lambda token: token[1] or token[2] or " ", _COMMENTS.sub("", source))
     return bare.replace(";}", "}").strip()
-
-
-@cache
-def _compress(content: bytes) -> bytes:
-    return gzip.compress(content, mtime=0)

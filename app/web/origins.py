@@ -44,6 +44,18 @@ def may_speak(
     return claimed in allowed or claimed in map(read_origin, own)
 
 
+def is_own(
+    *, origin: str | None, host: str | None, fetch_site: str | None, public_url: str | None = None
+) -> bool:
+    """Whether a request comes from a page of ours: a browser says so in one of two ways, and who says neither is none.
+
+    Sec-Fetch-Site is sent over https and on loopback, Origin with every POST.
+    """
+    if fetch_site is not None:
+        return fetch_site == "same-origin"
+    return origin is not None and may_speak(origin=origin, host=host, fetch_site=None, public_url=public_url)
+
+
 def cors_headers(origin: str | None, *, admitted: bool) -> dict[str, str]:
     """For every answer of the API, whatever its status: a cache must not hand one origin's to another."""
     headers = {"Vary": "Origin"}

@@ -60,6 +60,8 @@ class PunctualProtocol(HttpToolsProtocol):
 
     deadline: ClassVar[float] = REQUEST_DEADLINE
     linger: ClassVar[float] = 2.0
+    farewell: ClassVar[float] = 1.0
+    """Seconds in which a server that stops still hears a request that was on its way."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,6 +73,7 @@ class PunctualProtocol(HttpToolsProtocol):
         self._payload = 0
         self._status = HTTPStatus.BAD_REQUEST
         self._deaf = False
+        self._ending = False
         self._last_words = b""
         self._active: RequestResponseCycle | None = None
         self._receiving: asyncio.TimerHandle | None = None
@@ -165,6 +168,8 @@ class PunctualProtocol(HttpToolsProtocol):
             return
         self._check_head()
         super().on_headers_complete()
+        if self._ending:
+            self.cycle.keep_alive = False
         # Trailers are put here too, and would come after a proxy's word in the headers the application reads.
         self.headers = []
         self._phase = _Phase.BODY
@@ -218,6 +223,14 @@ class PunctualProtocol(HttpToolsProtocol):
             self._part()
         elif last:
             self.waiting_since = self.loop.time()
+
+    def shutdown(self) -> None:
+        """A form that a visitor is sending at this moment is answered; uvicorn would hang up on it."""
+        if self._active is not None and not self._active.response_complete:
+            super().shutdown()
+            return
+        self._ending = True
+        self.loop.call_later(self.farewell, super().shutdown)
 
     def timeout_keep_alive_handler(self) -> None:
         # What the client has not read by now would hold a plain close up for ever.

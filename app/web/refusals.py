@@ -31,7 +31,7 @@ class Refusals:
             tally.REFUSED.add(problem.name)
         path, headers = request.scope["path"], {**NO_STORE}
         accept = request.headers.get("accept", "")
-        if path.startswith("/f/"):
+        if path.startswith(("/f/", "/admin")):
             as_page = not asks_for_json(accept)
         elif path.startswith("/api/"):
             as_page = False

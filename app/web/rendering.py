@@ -168,6 +168,10 @@ class Renderer:
             base=base.rstrip("/"), inbox=inbox, query=query, context=f"{context}&{query}".rstrip("&")
         ).encode()
 
+    def render_admin(self, name: str, /, *, language: str, **variables: object) -> bytes:
+        """A page of the operator's."""
+        return self._environment(language).get_template(name).render(language=language, **variables).encode()
+
     def _render(
         self,
         name: str,

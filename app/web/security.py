@@ -102,8 +102,11 @@ class CrossOrigin:
         await self._app(scope, receive, send_with_headers)
 
 
-def page_headers(form: Form | None) -> dict[str, str]:
-    """A page's policy: our own styles and forms, framed by us and the form's listed origins. It is not kept."""
+def page_headers(form: Form | None, *, framed: bool = True) -> dict[str, str]:
+    """A page's policy: our own styles and forms, framed by us and the form's listed origins, or by nobody.
+
+    It is not kept.
+    """
     styles = images = targets = []
     ancestors: Sequence[str] = ()
     if form is not None:
@@ -118,7 +121,7 @@ def page_headers(form: Form | None) -> dict[str, str]:
         ["connect-src 'self'"],
         ["form-action 'self'", *targets],
         ["base-uri 'none'"],
-        ["frame-ancestors 'self'", *ancestors],
+        ["frame-ancestors 'self'", *ancestors] if framed else ["frame-ancestors 'none'"],
     )
     return {"Content-Security-Policy": "; ".join(map(" ".join, directives)), **NO_STORE}
 

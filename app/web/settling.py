@@ -106,7 +106,7 @@ class SettlePages:
             reference=write_reference(status.reference) if status else "",
             received=_write_moment(status.received_at, language) if status else "",
         )
-        return Response(content, code, page_headers(form) | _HEADERS, media_type="text/html")
+        return Response(content, code, page_headers(form, framed=False) | _HEADERS, media_type="text/html")
 
 
 def _act(connection: Transaction, *, link: Link, now: datetime) -> None:

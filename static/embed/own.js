@@ -33,6 +33,7 @@ export function enhance(el, one, base, describe, hear) {
   const unknown = new Set();
   const written = new Map();
   let key = newKey();
+  let words;
   let sent = false;
   let busy = false;
 
@@ -143,12 +144,11 @@ export function enhance(el, one, base, describe, hear) {
     [...el.elements].find(control => control.leadgateError)?.focus();
   };
 
-  const thank = async (id, reference) => {
+  const thank = reference => {
     const given = document.querySelector(`[data-leadgate-thanks="${CSS.escape(name)}"]`);
     const thanks = given || document.createElement("div");
     if (!given) {
-      const form = await definition().catch(() => null);
-      for (const line of [form?.thanks[lang] || text.thanks, `${text.reference} ${reference}`]) {
+      for (const line of [words?.thanks[lang] || text.thanks, `${text.reference} ${reference}`]) {
         thanks.append(Object.assign(document.createElement("p"), { textContent: line }));
       }
       thanks.className = "leadgate-thanks";
@@ -193,9 +193,9 @@ export function enhance(el, one, base, describe, hear) {
   const accept = ({ id, reference }, headers) => {
     const redirect = headers.get("Leadgate-Redirect");
     status.textContent = "";
+    if (!redirect) thank(reference);
     tell("form-submit", { id, reference, conversion: headers.get("Leadgate-Conversion") === "1" });
     if (redirect) tell("form-redirect", { url: redirect });
-    else thank(id, reference);
   };
 
   const submit = async event => {
@@ -217,7 +217,10 @@ export function enhance(el, one, base, describe, hear) {
     el.removeAttribute("aria-busy");
   };
 
-  const start = () => tell("form-started");
+  const start = () => {
+    tell("form-started");
+    definition().then(form => (words = form)).catch(() => {});
+  };
 
   el.addEventListener("submit", submit);
   el.addEventListener("input", start, { once: true });

@@ -1,5 +1,6 @@
-"""PostgreSQL sweeps the queue's tables often: every turn leaves dead rows, and claims walk over them"""
+"""Vitec's ids are found by index, and PostgreSQL sweeps the queue often: every turn leaves dead rows there"""
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
@@ -7,6 +8,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+_KNOWN = sa.text("vitec_lead_id IS NOT NULL")
 _BUSY = ("outbox", "attempts", "gates", "circuits", "meta", "read_paths")
 _OPTIONS = {
     # A share of a table in which a million delivered leads lie would be a long time coming.
@@ -17,10 +19,18 @@ _OPTIONS = {
 
 
 def upgrade() -> None:
+    op.create_index(
+        "ix_outbox_vitec_lead_id",
+        "outbox",
+        ["vitec_lead_id"],
+        sqlite_where=_KNOWN,
+        postgresql_where=_KNOWN,
+    )
     _alter("SET", ", ".join(f"{name} = {value}" for name, value in _OPTIONS.items()))
 
 
 def downgrade() -> None:
+    op.drop_index("ix_outbox_vitec_lead_id", table_name="outbox")
     _alter("RESET", ", ".join(_OPTIONS))
 
 

@@ -1,0 +1,22 @@
+"""Every address under /admin. Where nobody may sign in, each of them is a 404."""
+
+from starlette.routing import Route
+
+from app.web.admin.backoffice import Backoffice
+from app.web.admin.entrance import Entrance
+from app.web.admin.gates import Gates
+from app.web.admin.inbox import Inbox
+from app.web.admin.shelf import Shelf
+from app.web.admin.story import Story
+from app.web.admin.trail import Trail
+
+
+def list_routes(backoffice: Backoffice) -> list[Route]:
+    return [
+        *Entrance(backoffice).routes(),
+        *Inbox(backoffice=backoffice).routes(),
+        *Story(backoffice).routes(),
+        *Gates(backoffice).routes(),
+        *Shelf(backoffice).routes(),
+        *Trail(backoffice).routes(),
+    ]

@@ -1,0 +1,122 @@
+"""What the store calls things, in the operator's language: states, actions, and the people who took them."""
+
+from collections.abc import Callable
+from gettext import NullTranslations
+
+from app.identity import reference_of, write_reference
+from app.lead import LeadState
+
+Gettext = Callable[[str], str]
+
+
+class Wording:
+    """A word of a newer version that is not known here is shown as it is."""
+
+    def __init__(self, translations: NullTranslations) -> None:
+        self.gettext: Gettext = translations.gettext
+        self._states = _name_states(self.gettext)
+        self._actions = _name_actions(self.gettext)
+
+    def state(self, state: LeadState) -> str:
+        return self._states[state]
+
+    def action(self, action: str) -> str:
+        return self._actions.get(action, action)
+
+    def actor(self, actor: str) -> str:
+        """`web:eva` signed in here; a bare name belongs to the operating system, and gave a command."""
+        name = actor.removeprefix("web:")
+        return name if name != actor else self.gettext("{name} (command line)").format(name=actor)
+
+    def age(self, age: str) -> str:
+        return _name_ages(self.gettext)[age]
+
+    def done(self, done: str) -> str:
+        return _tell_done(self.gettext)[done]
+
+    def why(self, state: LeadState) -> str:
+        """What stands before a state's reason."""
+        return f"{self._states[state]}:"
+
+    def reference(self, lead_id: str) -> str:
+        return write_reference(reference_of(lead_id))
+
+    def advice(self, status: int) -> str:
+        """What as a rule helps when Vitec answers so."""
+        if status == 401:
+            return self.gettext(
+                "Check user name and password, and that the customer has ordered these calls."
+            )
+        if status == 403:
+            return self.gettext("The customer has not opened these calls to the login: ask them, or Vitec.")
+        return self.gettext("The address or the customer id is probably wrong.")
+
+    def group(self, group: str) -> str:
+        return _name_groups(self.gettext).get(group, group)
+
+    def circuit(self, state: str) -> str:
+        return _name_circuits(self.gettext).get(state, state)
+
+
+def _name_states(gettext: Gettext) -> dict[LeadState, str]:
+    return {
+        LeadState.HELD: gettext("Held"),
+        LeadState.QUARANTINED: gettext("Quarantined"),
+        LeadState.PENDING: gettext("On its way"),
+        LeadState.DELIVERED: gettext("Delivered"),
+        LeadState.DISCARDED: gettext("Discarded"),
+    }
+
+
+def _name_actions(gettext: Gettext) -> dict[str, str]:
+    return {
+        "signed_in": gettext("signed in"),
+        "signed_out": gettext("signed out"),
+        "retried": gettext("retried a lead"),
+        "released": gettext("released a lead from quarantine"),
+        "discarded": gettext("discarded a lead"),
+        "edited": gettext("corrected a lead"),
+        "erased": gettext("erased personal data"),
+        "exported": gettext("exported leads"),
+        "restored": gettext("said that the store was restored"),
+        "gates_probed": gettext("had closed gates tried"),
+        "circuit_probed": gettext("had an open circuit tried"),
+    }
+
+
+def _name_ages(gettext: Gettext) -> dict[str, str]:
+    return {
+        "1d": gettext("Last 24 hours"),
+        "7d": gettext("Last 7 days"),
+        "30d": gettext("Last 30 days"),
+        "over-1h": gettext("Older than an hour"),
+        "over-1d": gettext("Older than a day"),
+        "over-7d": gettext("Older than a week"),
+    }
+
+
+def _tell_done(gettext: Gettext) -> dict[str, str]:
+    return {
+        "retried": gettext("It is on its way again."),
+        "released": gettext("It is released and on its way."),
+        "confirmed": gettext("It is settled: it is in Vitec."),
+        "erased": gettext("What told of the person is erased here; what Vitec has must be erased there."),
+        "discarded": gettext("It is discarded."),
+        "edited": gettext("It is corrected and on its way again."),
+    }
+
+
+def _name_groups(gettext: Gettext) -> dict[str, str]:
+    return {
+        "contact": gettext("contacts"),
+        "create": gettext("new leads"),
+        "read": gettext("reading back"),
+    }
+
+
+def _name_circuits(gettext: Gettext) -> dict[str, str]:
+    return {
+        "open": gettext("Open: nobody calls"),
+        "trying": gettext("Being tried"),
+        "closed": gettext("Closed: all is well"),
+    }

@@ -1,0 +1,200 @@
+"""A landing page's own form, enhanced in place: in a real browser, on another origin than the gateway's."""
+
+import json
+
+from playwright.sync_api import Browser, Page, Request, expect
+
+from tests.stages import LISTEN, Stage, await_told, tags_of
+
+OWN = """<form id="egen" data-leadgate-form="{form}" action="{base}/f/{form}" method="post" {attributes}>
+  <label>Förnamn <input name="firstName"></label>
+  <label>Efternamn <input name="lastName"></label>
+  <label>E-post <input name="email"></label>
+  <label>Meddelande <textarea name="message"></textarea></label>
+  <label><input type="checkbox" name="consents.newsletter" value="ja"> Nyheter</label>
+  <input type="hidden" name="kampanjkod" value="h1">
+  {more}
+  <button>Skicka</button>
+</form>"""
+
+
+def open_own(
+    stage: Stage, form: str = "kontakt", query: str = "", attributes: str = "", more: str = ""
+) -> Page:
+    own = OWN.format(form=form, base=stage.base, attributes=attributes, more=more)
+    page = stage.open(own + stage.script, query)
+    await_told(page, "ready")
+    return page
+
+
+def fill_in(page: Page, message: str) -> None:
+    page.get_by_label("Förnamn").fill("Anna")
+    page.get_by_label("Efternamn").fill("Bergström")
+    page.get_by_label("E-post").fill("anna@example.com")
+    page.get_by_label("Meddelande").fill(message)
+
+
+def press(page: Page) -> None:
+    page.get_by_role("button", name="Skicka").click()
+
+
+def test_a_pages_own_form_is_sent_as_json_and_thanked_for_in_place(stage: Stage) -> None:
+    page = open_own(stage, query="?utm_source=google&token=hemlig")
+    requests: list[Request] = []
+    page.on("request", lambda request: requests.append(request))  # noqa: PLW0108 - it marks what it is given
+    fill_in(page, "Eget formulär")
+    page.get_by_label("Nyheter").check()
+    press(page)
+    detail = await_told(page, "submit")
+    thanks = page.locator(".leadgate-thanks")
+    expect(thanks).to_contain_text(detail["reference"])
+    expect(thanks).to_be_focused()
+    expect(page.locator("#egen")).to_be_hidden()
+    lead = stage.newest()
+    assert lead.message == "Eget formulär"
+    assert [consent.given for consent in lead.consents] == [True]
+    assert lead.page_url == f"{stage.host.origin}/?utm_source=google"
+    assert tags_of(lead) == {"utm_source": "google"}
+    [lead_event] = page.evaluate("dataLayer")
+    assert (lead_event["event"], lead_event["submission_id"]) == ("generate_lead", lead.id)
+    posted = [request for request in requests if request.method == "POST"]
+    # A field that the form does not have is refused by the API: it is left out, and nobody bothered.
+    assert len(posted) == 2
+    assert len({request.headers["idempotency-key"] for request in posted}) == 1
+    assert "kampanjkod" not in json.loads(posted[-1].post_data or "")
+
+
+def test_what_is_wrong_is_told_beside_the_fields(stage: Stage) -> None:
+    page = open_own(stage)
+    page.get_by_label("Förnamn").fill("Anna")
+    page.get_by_label("E-post").fill("anna@")
+    press(page)
+    assert await_told(page, "validation-failed")["count"] == 2
+    name, email = page.locator("[name=lastName]"), page.locator("[name=email]")
+    for control in (name, email):
+        expect(control).to_have_attribute("aria-invalid", "true")
+        told = page.locator(f"#{control.get_attribute('aria-describedby')}")
+        expect(told).to_have_class("leadgate-error")
+    expect(page.get_by_text("Kontrollera e-postadressen.")).to_be_visible()
+    expect(page.locator("#egen [role=status]")).to_have_text("2 saker behöver rättas.")
+    expect(name).to_be_focused()
+    name.fill("Bergström")
+    expect(name).not_to_have_attribute("aria-invalid", "true")
+    email.fill("anna@example.com")
+    press(page)
+    await_told(page, "submit")
+    assert page.evaluate("told.map(([name]) => name)") == [
+        "ready",
+        "started",
+        "sending",
+        "validation-failed",
+        "sending",
+        "submit",
+    ]
+
+
+def test_the_page_has_places_of_its_own_for_errors_notice_and_thanks(stage: Stage) -> None:
+    page = open_own(
+        stage,
+        attributes='data-leadgate-lang="en"',
+        more='<p data-leadgate-error="email" id="fel"></p><div data-leadgate-notice></div>',
+    )
+    page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<div data-leadgate-thanks=\"kontakt\" hidden>"
+        "Thanks, <b data-leadgate-reference></b></div>')"
+    )
+    expect(page.locator("[data-leadgate-notice]")).to_contain_text("Byrån")
+    fill_in(page, "Egna platser")
+    page.get_by_label("E-post").fill("x")
+    press(page)
+    expect(page.locator("#fel")).to_contain_text("email")
+    page.get_by_label("E-post").fill("anna@example.com")
+    press(page)
+    reference = await_told(page, "submit")["reference"]
+    expect(page.locator("[data-leadgate-thanks]")).to_have_text(f"Thanks, {reference}")
+    notice = stage.newest().notice
+    assert notice
+    assert notice.shown_at
+
+
+def test_pressing_often_is_one_lead_and_another_text_is_another(stage: Stage) -> None:
+    page = open_own(stage)
+    fill_in(page, "Många tryck")
+    page.evaluate("for (let i = 0; i < 5; i++) egen.requestSubmit()")
+    first = await_told(page, "submit")["id"]
+    assert page.evaluate("told.filter(([name]) => name === 'sending').length") == 1
+    page.evaluate("egen.reset()")
+    expect(page.locator("#egen")).to_be_visible()
+    expect(page.locator(".leadgate-thanks")).to_have_count(0)
+    fill_in(page, "Ett annat ärende")
+    press(page)
+    assert await_told(page, "submit", 2)["id"] != first
+
+
+def test_a_test_or_a_suspect_is_no_conversion_here_either(stage: Stage) -> None:
+    page = open_own(stage, "prov")
+    fill_in(page, "Prov")
+    press(page)
+    await_told(page, "submit")
+    assert page.evaluate("window.dataLayer") is None
+
+
+def test_the_visitor_goes_on_to_where_the_form_says(stage: Stage) -> None:
+    stage.host.show("<h1>Tack</h1>", "/tack")
+    page = open_own(stage, "tillbaka")
+    fill_in(page, "Vidare")
+    press(page)
+    page.wait_for_url(f"{stage.host.origin}/tack?form=1")
+
+
+def test_without_a_network_what_was_typed_stays(stage: Stage) -> None:
+    page = open_own(stage)
+    fill_in(page, "Utan nät")
+    stage.context.set_offline(True)
+    press(page)
+    expect(page.locator("#egen [role=status]")).to_contain_text("ingen förbindelse")
+    expect(page.get_by_label("Meddelande")).to_have_value("Utan nät")
+    stage.context.set_offline(False)
+    press(page)
+    await_told(page, "submit")
+    assert stage.newest().message == "Utan nät"
+
+
+def test_a_page_whose_policy_forbids_to_ask_posts_the_form_itself(stage: Stage) -> None:
+    """With the context that the script had written into it, and back to the address of the form's configuration."""
+    stage.host.show("<h1>Tack</h1>", "/tack")
+    stage.host.headers["Content-Security-Policy"] = "connect-src 'none'"
+    page = open_own(stage, "tillbaka", query="?utm_source=meta")
+    fill_in(page, "Infödd post")
+    press(page)
+    page.wait_for_url(f"{stage.host.origin}/tack?form=1")
+    lead = stage.newest()
+    assert lead.message == "Infödd post"
+    assert tags_of(lead)["utm_source"] == "meta"
+
+
+def test_without_the_script_the_browser_posts_it(browser: Browser, stage: Stage) -> None:
+    stage.host.show("<h1>Tack</h1>", "/tack")
+    context = browser.new_context(java_script_enabled=False, locale="sv-SE")
+    page = context.new_page()
+    own = OWN.format(form="tillbaka", base=stage.base, attributes="", more="")
+    page.goto(stage.host.show(LISTEN + own + stage.script))
+    fill_in(page, "Utan skript")
+    press(page)
+    page.wait_for_url(f"{stage.host.origin}/tack?form=1")
+    assert stage.newest().message == "Utan skript"
+    context.close()
+
+
+def test_the_second_script_is_fetched_only_where_it_is_needed(stage: Stage) -> None:
+    asked: list[str] = []
+    page = stage.context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(stage.host.show(LISTEN + '<div data-leadgate-form="kontakt"></div>' + stage.script))
+    await_told(page, "ready")
+    assert not [url for url in asked if "/embed/own." in url]
+    page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<form id=sen data-leadgate-form=kontakt></form>')"
+    )
+    await_told(page, "ready", 2)
+    assert len([url for url in asked if "/embed/own." in url]) == 1
