@@ -7,11 +7,7 @@ from functools import cache
 from math import ceil
 from typing import Self
 
-<<<<<<< HEAD
-from limits import RateLimitItem, parse_many
-=======
 from limits import RateLimitItem, RateLimitItemPerSecond, parse_many
->>>>>>> main
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -19,11 +15,6 @@ from app.errors import LeadgateError
 from app.intake.callers import Caller
 from app.rates import OFF
 
-<<<<<<< HEAD
-_MINUTE = 60  # seconds
-_MANY = 20
-"""More in a minute from one address look like a program's; see spam.WEIGHTS."""
-=======
 
 class _Item(RateLimitItemPerSecond):
     """So many in so many seconds. The library's own names for what is counted take longer than all the rest."""
@@ -34,7 +25,6 @@ class _Item(RateLimitItemPerSecond):
 
 _MANY = _Item(20, 60)
 """More from one address look like a program's; see spam.WEIGHTS."""
->>>>>>> main
 
 
 class LimitReached(LeadgateError):
@@ -72,7 +62,7 @@ class Limiter:
         if caller.trusted or caller.key:
             return False
         self._windows.now = now.timestamp()
-        return not self._windows.acquire_entry(f"{caller.bucket} many", _MANY, _MINUTE)
+        return not self._strategy.hit(_MANY, caller.bucket)
 
     def _list_items(self, caller: Caller) -> tuple[RateLimitItem, ...]:
         own = caller.key.rate if caller.key else None
@@ -162,16 +152,6 @@ class _Windows(Storage, MovingWindowSupport):
     def _forget_some(self) -> None:
         """Two for each that may be new: what is idle is gone sooner than more can come."""
         for _ in range(2):
-<<<<<<< HEAD
-            oldest = next(iter(self._clients), None)
-            if oldest is None:
-                return
-            times = self._clients[oldest]
-            self._drop_old(times)
-            if times.entries:
-                return
-            del self._clients[oldest]
-=======
             key = next(iter(self._clients), None)
             if key is None or self._is_busy(self._clients[key]):
                 return
@@ -179,7 +159,6 @@ class _Windows(Storage, MovingWindowSupport):
 
     def _is_busy(self, times: _Times) -> bool:
         return bool(times.entries) and times.entries[-1] > self.now - times.expiry
->>>>>>> main
 
     # What the library asks of every storage, and moving windows have no use for.
 
