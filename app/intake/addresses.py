@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
@@ -56,12 +57,12 @@ def _parse_query(query: str) -> tuple[tuple[str, str], ...]:
     return tuple(parse_qsl(query))
 
 
-def clean_address(address: Any, *, keep: frozenset[str]) -> str | None:
+def clean_address(address: Any, *, keep: AbstractSet[str]) -> str | None:
     """Scheme, host, path and the parameters to keep, by their lower-case names; None for no http address.
 
     Over MAX_ADDRESS the query goes first, then the end of the path.
     """
-    return _clean(address, keep) if isinstance(address, str) else None
+    return _clean(address, frozenset(keep)) if isinstance(address, str) else None
 
 
 @lru_cache(maxsize=512)

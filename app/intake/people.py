@@ -49,8 +49,8 @@ _PLAIN_MOBILE = re.compile(r"(?:0|(?:\+|00)46[ -]?)7[ -]?[02369](?:[ -]?[0-9]){7
 
 def parse_email(value: str) -> str:
     """The address, normalised. Raises ValueError. Never asks DNS: a name server's bad day refuses nobody."""
-    plain = _PLAIN_EMAIL.fullmatch(value)
-    if plain is None or len(plain[1]) > _MAX_LOCAL or len(value) > _MAX_EMAIL:
+    plain = _PLAIN_EMAIL.fullmatch(value) if len(value) <= _MAX_EMAIL else None
+    if plain is None or len(plain[1]) > _MAX_LOCAL:
         return _parse_any_email(value)
     domain = _parse_domain(plain[2])
     if domain is None:
