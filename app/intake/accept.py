@@ -2,12 +2,14 @@
 
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from app.errors import LeadgateError
 from app.forms.model import Form, Forms, Mode
 from app.intake.digests import Digests
 from app.lead import Enquiry, LeadState
+from app.store.acceptance import is_key_taken
 from app.store.leads import write_body
 from app.store.store import Store
 from app.store.words import Acceptance, NewLead, Proof, Suspicion
@@ -75,6 +77,11 @@ class Acceptor:
         ]
         return self._digests.of_body(form.name, content)
 
+    async def is_known(self, form: Form, key: Key) -> bool:
+        """Whether a submission with this key is an earlier one's again."""
+        kept = self._digests.of_idempotency_key(key.value)
+        return await self._store.read(partial(is_key_taken, form=form.name, key=kept))
+
     async def accept(
         self,
         enquiry: Enquiry,
@@ -104,7 +111,7 @@ class Acceptor:
                 fingerprint=fingerprint,
                 email_key=self._digests.of_email(contact.email) if contact.email else None,
                 phone_key=self._digests.of_phone(contact.phone) if contact.phone else None,
-                idempotency_key=key.value if key else None,
+                idempotency_key=self._digests.of_idempotency_key(key.value) if key else None,
                 body_fingerprint=fingerprint if body is None else self._digests.of_body(form.name, body),
                 once_in_ten_minutes=key is None or key.once_in_ten_minutes,
                 state=LeadState.QUARANTINED if reason else LeadState.PENDING,

@@ -23,6 +23,10 @@ class Digests:
         """Of canonical JSON: the order of keys does not matter, everything else does."""
         return self._digest(f"body\0{form}", json.dumps(body, sort_keys=True, separators=(",", ":")))
 
+    def of_idempotency_key(self, key: str) -> str:
+        """Whoever sends one may make it of an e-mail address, and it outlives its lead."""
+        return self._digest("idempotency", key)
+
     def of_password(self, password: str) -> str:
         return self._digest("password", password)
 

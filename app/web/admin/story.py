@@ -78,18 +78,19 @@ class Story:
                 if whole.place.state in states and whole.place.purged_at is None
             ],
             testing=form is not None and form.mode is Mode.TEST,
-            destination=self._find_destination(form, whole.lead),
+            destination=self._find_destination(visit, form, whole.lead),
             contact_id=_find_contact_id(whole.history),
             done="erased" if remains else _read_done(visit.request),
             problem=problem,
             remains=remains,
         )
 
-    def _find_destination(self, form: Form | None, lead: Lead | None) -> Destination | None:
-        """By today's forms file; what was sent is what the history says."""
+    def _find_destination(self, visit: Visit, form: Form | None, lead: Lead | None) -> Destination | None:
+        """By today's forms file, which may name another customer; what was sent is what the history says."""
         if form is None or lead is None:
             return None
-        return self.backoffice.reception.forms.current.destination(form, lead.receiver)
+        found = self.backoffice.reception.forms.current.destination(form, lead.receiver)
+        return found if visit.user.sees(found.customer_id) else None
 
     async def act(self, visit: Visit) -> Response:
         action = visit.request.path_params["action"]
