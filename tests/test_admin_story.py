@@ -221,7 +221,9 @@ def list_files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-async def test_where_a_form_s_leads_go_by_now_is_not_shown_to_those_of_another_customer(tmp_path: Path) -> None:
+async def test_where_a_form_s_leads_go_by_now_is_not_shown_to_those_of_another_customer(
+    tmp_path: Path,
+) -> None:
     async with open_admin(tmp_path) as admin:
         lead_id = await admin.keep(customer_id="M2")  # the form has gone over to M1 since
         assert "HAN1" in (await admin.get(f"/admin/leads/{lead_id}")).text
