@@ -1,14 +1,15 @@
 """Keeps an enquiry: its fingerprints, its first state, its place in the outbox."""
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from app.errors import LeadgateError
 from app.forms.model import Form, Forms, Mode
 from app.intake.digests import Digests
-from app.lead import Enquiry, LeadState
+from app.lead import Contact, Enquiry, LeadState
 from app.store.acceptance import is_key_taken
 from app.store.leads import write_body
 from app.store.store import Store
@@ -30,6 +31,8 @@ class Key:
     value: str
     once_in_ten_minutes: bool = False
     """Whether the same content under another key is the same lead all the same, as on a page loaded twice."""
+    made_here: bool = False
+    """By chance and time: nothing of the sender's is in it."""
 
 
 def read_idempotency_key(header: str | None) -> Key | None:
@@ -57,6 +60,11 @@ class Verdict:
 INNOCENT = Verdict()
 
 
+_CONTACT_FIELDS = tuple(field.name for field in fields(Contact))
+_EMAIL = _CONTACT_FIELDS.index("email")
+_read_contact = attrgetter(*_CONTACT_FIELDS)
+
+
 class Acceptor:
     """Turns enquiries into leads that are on disk."""
 
@@ -66,9 +74,10 @@ class Acceptor:
 
     def fingerprint(self, form: Form, enquiry: Enquiry) -> str:
         """What "the same again" means: the person, the words and the boxes, not where they came from."""
-        contact = enquiry.contact
+        person = list(_read_contact(enquiry.contact))
+        person[_EMAIL] = (person[_EMAIL] or "").casefold()
         content = [
-            astuple(replace(contact, email=(contact.email or "").casefold())),
+            person,
             enquiry.message,
             [[answer.name, answer.value] for answer in enquiry.answers],
             [consent.name for consent in enquiry.consents if consent.given],
@@ -79,8 +88,11 @@ class Acceptor:
 
     async def is_known(self, form: Form, key: Key) -> bool:
         """Whether a submission with this key is an earlier one's again."""
-        kept = self._digests.of_idempotency_key(key.value)
-        return await self._store.read(partial(is_key_taken, form=form.name, key=kept))
+        return await self._store.read(partial(is_key_taken, form=form.name, key=self._hide(key)))
+
+    def _hide(self, key: Key) -> str:
+        """A sender may make one of an e-mail address, and it outlives its lead."""
+        return key.value if key.made_here else self._digests.of_idempotency_key(key.value)
 
     async def accept(
         self,
@@ -111,8 +123,11 @@ class Acceptor:
                 fingerprint=fingerprint,
                 email_key=self._digests.of_email(contact.email) if contact.email else None,
                 phone_key=self._digests.of_phone(contact.phone) if contact.phone else None,
-                idempotency_key=self._digests.of_idempotency_key(key.value) if key else None,
-                body_fingerprint=fingerprint if body is None else self._digests.of_body(form.name, body),
+                idempotency_key=self._hide(key) if key else None,
+                # Nobody asks what is behind a key that was not given.
+                body_fingerprint=fingerprint
+                if body is None or key is None
+                else self._digests.of_body(form.name, body),
                 once_in_ten_minutes=key is None or key.once_in_ten_minutes,
                 state=LeadState.QUARANTINED if reason else LeadState.PENDING,
                 reason=reason,
