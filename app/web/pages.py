@@ -120,7 +120,7 @@ class Pages:
         if token and token.is_fresh(now):
             # The page and its content: pressed twice it is the same lead, changed it is a new one.
             fingerprint = reception.acceptor.fingerprint(form, enquiry)
-            key = Key(value=f"{token.nonce}:{fingerprint}", once_in_ten_minutes=True)
+            key = Key(value=f"{token.nonce}:{fingerprint}", once_in_ten_minutes=True, made_here=True)
         return await reception.gatekeeper.let_in(
             enquiry,
             form,
