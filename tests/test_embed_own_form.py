@@ -159,6 +159,18 @@ def test_what_is_wrong_is_told_beside_the_fields(stage: Stage) -> None:
     ]
 
 
+def test_two_forms_of_one_name_describe_each_its_own_fields(stage: Stage) -> None:
+    own = '<form id="{}" data-leadgate-form="kontakt"><input name="firstName"><button>Skicka</button></form>'
+    page = stage.open(own.format("en") + own.format("annan") + stage.script)
+    await_told(page, "ready", 2)
+    for count, form in enumerate(("en", "annan"), 1):
+        page.locator(f"#{form} button").click()
+        await_told(page, "validation-failed", count)
+        told = page.locator(f"#{form} [name=firstName]").get_attribute("aria-describedby")
+        expect(page.locator(f"#{told}")).to_have_count(1)
+        expect(page.locator(f"#{form} #{told}")).to_be_visible()
+
+
 def test_the_page_has_places_of_its_own_for_errors_notice_and_thanks(stage: Stage) -> None:
     page = open_own(
         stage,

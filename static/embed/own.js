@@ -25,6 +25,9 @@ const NESTED = ["consents", "notice", "marketing"];
 const fieldOf = ({ pointer }) =>
   pointer.slice(2).split("/").map(part => decodeURIComponent(part).replace(/~1/g, "/").replace(/~0/g, "~")).join(".");
 
+// Two forms of one name on a page share no id.
+let made = 0;
+
 const newKey = () => crypto.randomUUID?.() || Array.from(crypto.getRandomValues(new Uint32Array(4))).join("-");
 
 export function enhance(el, one, base, describe, hear) {
@@ -150,7 +153,7 @@ export function enhance(el, one, base, describe, hear) {
     const given = el.querySelector(`[data-leadgate-error="${CSS.escape(field)}"]`);
     const place = given || document.createElement("p");
     const around = /checkbox|radio/.test(control.type) && (control.closest("fieldset") || control.closest("label"));
-    place.id ||= `leadgate-${name}-${field}`;
+    place.id ||= `leadgate-error-${++made}`;
     place.classList.add("leadgate-error");
     place.textContent = detail;
     if (!given && around?.localName === "fieldset") around.append(place);
