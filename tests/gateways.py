@@ -157,11 +157,9 @@ async def open_gateway(folder: Path, text: str = FORMS, **options: Any) -> Async
 
 
 @contextmanager
-def serve_gateway(
-    folder: Path, text: str = FORMS, *, place: Path | str | None = None
-) -> Iterator[tuple[str, int]]:
+def serve_gateway(folder: Path, text: str = FORMS, **options: Any) -> Iterator[tuple[str, int]]:
     """On a real socket, as `leadgate serve` does it."""
-    app, store, _ = build(folder, text, place=place)
+    app, store, _ = build(folder, text, **options)
     store.open()
     listener, server = bind("127.0.0.1", 0), make_server(app)
     listener.listen()  # who connects before the thread has come so far waits

@@ -29,7 +29,7 @@ def main() -> None:
     chromium = next(filter(None, map(shutil.which, CHROMIUM)))
     with (
         TemporaryDirectory() as folder,
-        start(Path(folder), "demo", "--port", "0", lines=7) as demo,
+        start(Path(folder), "demo", "--port", "0", lines=8) as demo,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=chromium, args=QUIETLY)

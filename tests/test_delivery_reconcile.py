@@ -9,6 +9,7 @@ import pytest
 
 from app.delivery.parcel import Terms
 from app.lead import LeadState
+from app.sandbox.faults import FaultOrder
 from app.store.gates import list_gates
 from app.store.operator import mark_restored, retry_lead
 from app.vitec.guard import read_boot_clock
@@ -113,6 +114,26 @@ async def test_where_reading_is_not_proven_a_human_decides(tmp_path: Path, sandb
         status = await rig.status(lead_id)
         assert status.state is LeadState.HELD
         assert status.reason == "may exist in Vitec: reading leads back is not proven for this customer"
+
+
+async def test_a_canary_that_cannot_be_asked_for_is_no_evidence_against_reading(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox, settle=SETTLE) as rig:
+        await _prove(rig)
+        canary = rig.vitec_leads[0].id
+        rig.sandbox.app.state.board.set(
+            [
+                FaultOrder(name="500_before", times=1),
+                FaultOrder(name="500_before", times=3, operation="*", match=canary),
+            ]
+        )
+        lead_id = await rig.submit()
+        await rig.turn()
+        await rig.live(seconds=10 * SETTLE, until=LeadState.DELIVERED, lead_id=lead_id)
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+        assert rig.copies(lead_id) == 1
+        assert "held" not in [entry["kind"] for entry in await rig.history(lead_id)]
 
 
 async def test_where_reading_sees_nothing_a_human_decides(tmp_path: Path, sandbox: Running) -> None:

@@ -35,14 +35,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(folder: Path) -> Iterator[Service]:
-    with start(folder, "demo", "--port", "0", lines=7, names=LIVE) as service:
+    with start(folder, "demo", "--port", "0", lines=8, names=LIVE) as service:
         yield service
 
 
 @pytest.fixture
 def addresses(demo: Service) -> tuple[str, str, str]:
     """Page, inbox and gateway; the inbox is empty."""
-    page, inbox, gateway = demo.urls
+    page, inbox, gateway = demo.urls[:3]
     httpx.post(inbox + "/sandbox/reset")
     return page, inbox, gateway
 
@@ -59,15 +59,26 @@ def await_lead(inbox: str) -> Any:
 
 
 def test_the_demo_tells_its_addresses(demo: Service) -> None:
-    page, inbox, gateway = demo.urls
+    page, inbox, gateway = demo.urls[:3]
     assert f"The agency's page   {page}/?utm_source=google" in demo.said
     assert f"Vitec's inbox       {inbox}/\n" in demo.said
     assert f"The form by itself  {gateway}/f/kontakt\n" in demo.said
     assert "Leads are kept in data/demo.db. Ctrl-C stops." in demo.said
     for address in re.findall(r"http://\S+", demo.said):
-        assert httpx.get(address).status_code == 200
+        assert httpx.get(address, follow_redirects=True).status_code == 200
     for form in ("vardering", "objekt"):
         assert httpx.get(f"{gateway}/f/{form}").status_code == 200
+
+
+def test_the_printed_password_opens_the_operators_pages(demo: Service) -> None:
+    found = re.search(r"(http://\S+)/admin  \((\w+), (\S+)\)", demo.said)
+    assert found
+    gateway, name, password = found.groups()
+    with httpx.Client(base_url=gateway, headers={"Origin": gateway}, follow_redirects=True) as client:
+        assert client.post("/admin/login", data={"name": name, "password": "gissning"}).status_code == 422
+        shown = client.post("/admin/login", data={"name": name, "password": password})
+    assert shown.status_code == 200
+    assert str(shown.url) == f"{gateway}/admin"
 
 
 def test_a_lead_arrives_within_a_second(addresses: tuple[str, str, str]) -> None:
@@ -93,7 +104,7 @@ def test_nothing_of_the_environment_is_used(demo: Service, folder: Path) -> None
 
 
 def test_ctrl_c_stops_it(tmp_path: Path) -> None:
-    with start(tmp_path, "demo", "--port", "0", lines=7) as service:
+    with start(tmp_path, "demo", "--port", "0", lines=8) as service:
         assert service.end(signal.SIGINT) == (0, "\n")
         assert service.log == []
 

@@ -251,6 +251,8 @@ ROUTES = {
     ("/admin/search", "POST"): OPERATORS,
     ("/admin/leads/{id}", "GET"): OPERATORS,
     ("/admin/leads/{id}/{action}", "POST"): OPERATORS,
+    ("/admin/leads/{id}/edit", "GET"): OPERATORS,
+    ("/admin/leads/{id}/edit", "POST"): OPERATORS,
     ("/admin/gates", "GET"): OPERATORS,
     ("/admin/gates/probe", "POST"): OPERATORS,
     ("/admin/circuits/probe", "POST"): OPERATORS,

@@ -2,6 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
+from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
@@ -12,14 +13,16 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from app.cli.configuration import Configuration, reread_forms
+from app.cli.configuration import Configuration, reread_forms, reread_users
 from app.cli.gateway import delivering, open_gateway
 from app.cli.process import Stop, address_of, bind, make_server, run_servers
 from app.intake.attribution import allowed_parameters
+from app.passwords import hash_password
 from app.resources import STATIC
 from app.sandbox.app import create_sandbox
 from app.sandbox.config import SandboxLogin
 from app.settings import Settings
+from app.users import ADMIN
 from app.web.rendering import Renderer
 
 CAMPAIGN = "utm_source=google&utm_medium=cpc&utm_campaign=host-i-hornviken"
@@ -32,8 +35,12 @@ async def run(port: int) -> None:
     listeners = [bind("127.0.0.1", port + place if port else 0) for place in range(3)]
     gateway_url, sandbox_url, page_url = (address_of(listener) for listener in listeners)
     stop = Stop()
+    # Another each time: who else is on this machine shall not come in.
+    password = token_urlsafe(12)
     with TemporaryDirectory() as folder:
-        configuration = _configure(Path(folder), sandbox_url=sandbox_url, page_url=page_url)
+        configuration = _configure(
+            Path(folder), sandbox_url=sandbox_url, page_url=page_url, password=password
+        )
     async with open_gateway(configuration) as gateway, delivering(gateway, stop=stop):
         servers = [
             make_server(gateway.create_app()),
@@ -47,6 +54,7 @@ async def run(port: int) -> None:
                 f"\n  The agency's page   {page_url}/?{CAMPAIGN}"
                 f"\n  Vitec's inbox       {sandbox_url}/"
                 f"\n  The form by itself  {gateway_url}/f/kontakt"
+                f"\n  The operator's day  {gateway_url}/admin  ({ADMIN}, {password})"
                 "\n\n  Open the first, fill in the form, and watch the lead arrive in the second."
                 f"\n  Leads are kept in {_DATABASE}. Ctrl-C stops.\n",
                 flush=True,
@@ -54,7 +62,7 @@ async def run(port: int) -> None:
         )
 
 
-def _configure(folder: Path, *, sandbox_url: str, page_url: str) -> Configuration:
+def _configure(folder: Path, *, sandbox_url: str, page_url: str, password: str) -> Configuration:
     """The demo's own, whatever stands in the environment: nothing of it may reach a real CRM."""
     path = folder / "demo.toml"
     text = files("app.cli").joinpath("demo.toml").read_text(encoding="utf-8")
@@ -66,8 +74,9 @@ def _configure(folder: Path, *, sandbox_url: str, page_url: str) -> Configuratio
         vitec_base_url=sandbox_url,
         vitec_username=login.username,
         vitec_password=SecretStr(login.password),
+        admin_password_hash=SecretStr(hash_password(password)),
     )
-    return Configuration(settings=settings, forms=reread_forms(settings))
+    return Configuration(settings=settings, forms=reread_forms(settings), users=reread_users(settings))
 
 
 def _sample_page(gateway_url: str, sandbox_url: str, page_url: str) -> Starlette:

@@ -161,9 +161,14 @@ class Courier:
             case Seen(ids) if ids:
                 decision = Delivered(vitec_lead_id=ids[0])
             case Seen():
-                if not parcel.claim.may_be_forgotten or await self._reconciler.prove(parcel):
+                proven: bool | None = True
+                if parcel.claim.may_be_forgotten:
+                    proven = await self._reconciler.prove(parcel)
+                if proven:
                     return True
                 decision = Hold(reason=f"{MAY_EXIST}: the store was restored, and reading is not proven")
+                if proven is None:
+                    decision = self.ledger.later(parcel)
             case Blind():
                 decision = self.ledger.later(parcel)
             case Barred():

@@ -108,7 +108,9 @@ class Reconciler:
         elif create.snapshot is None:
             why = "the contact's leads could not be read before it was sent"
             await self._decide_unproven(parcel, create, why)
-        elif not await self.prove(parcel):
+        elif (proven := await self.prove(parcel)) is None:
+            await self._settle(parcel, self.ledger.later(parcel))
+        elif not proven:
             why = "reading leads back is not proven for this customer"
             await self._decide_unproven(parcel, create, why)
         elif create.number >= MAX_UNKNOWN_CREATES:
@@ -208,13 +210,14 @@ class Reconciler:
         if readable and await self.ledger.store.read(partial(is_known, key=gate)):
             await self.ledger.store.write(partial(open_gate, key=gate))
 
-    async def prove(self, parcel: Parcel) -> bool:
-        """Whether the same calls find, at this moment, a lead that we delivered."""
+    async def prove(self, parcel: Parcel) -> bool | None:
+        """Whether the same calls find, at this moment, a lead that we delivered. None: they failed, ask again."""
         path = await self._load_path(parcel)
         if path is None:
             return False
         proven = await self._find_canary(parcel, path)
-        await self._keep_path(parcel, replace(path, checked_at=self.ledger.now()), proven=proven)
+        if proven is not None:
+            await self._keep_path(parcel, replace(path, checked_at=self.ledger.now()), proven=proven)
         return proven
 
     async def prove_by(self, parcel: Parcel, *, contact_id: str, vitec_lead_id: str) -> None:
@@ -234,22 +237,29 @@ class Reconciler:
             proven_at=path.proven_at if path else None,
             checked_at=now,
         )
-        await self._keep_path(parcel, fresh, proven=await self._find_canary(parcel, fresh))
+        proven = await self._find_canary(parcel, fresh)
+        if proven is not None:
+            await self._keep_path(parcel, fresh, proven=proven)
+        elif path is None:  # to be asked about after the next delivery
+            await self._keep_path(parcel, replace(fresh, checked_at=None), proven=False)
 
-    async def _find_canary(self, parcel: Parcel, path: ReadPath) -> bool:
-        ids = parse_lead_ids(
-            await self._ask(parcel, self.client.list_leads(parcel.login, parcel.customer_id, path.contact_id))
+    async def _find_canary(self, parcel: Parcel, path: ReadPath) -> bool | None:
+        """None when nothing can be told: a timeout or a 500 is no evidence of blindness."""
+        answer = await self._ask(
+            parcel, self.client.list_leads(parcel.login, parcel.customer_id, path.contact_id)
         )
-        if ids is None or path.vitec_lead_id not in ids:
+        ids = parse_lead_ids(answer)
+        if ids is None:
+            return _is_refused(answer)
+        if path.vitec_lead_id not in ids:
             return False
-        incoming = parse_incoming(
-            await self._ask(
-                parcel, self.client.read_incoming(parcel.login, parcel.customer_id, path.vitec_lead_id)
-            )
+        answer = await self._ask(
+            parcel, self.client.read_incoming(parcel.login, parcel.customer_id, path.vitec_lead_id)
         )
-        return incoming is not None and carries_marker(
-            incoming, lead_id=path.lead_id, reference=path.reference
-        )
+        incoming = parse_incoming(answer)
+        if incoming is None:
+            return _is_refused(answer)
+        return carries_marker(incoming, lead_id=path.lead_id, reference=path.reference)
 
     async def _load_path(self, parcel: Parcel) -> ReadPath | None:
         return await self.ledger.store.read(
@@ -277,3 +287,9 @@ class Reconciler:
 
     async def _settle(self, parcel: Parcel, decision: Decision, *, closes: CloseGate | None = None) -> None:
         await self.ledger.settle(parcel.claim, Settlement(decision=decision, closes=closes))
+
+
+def _is_refused(answer: Answer) -> bool | None:
+    """False, that is not proven, for a plain no; None for what may be otherwise the next time."""
+    refused = isinstance(classify_read(answer), Unauthorized | Forbidden | Misdirected)
+    return False if refused or answer.status == 404 else None

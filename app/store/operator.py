@@ -14,7 +14,8 @@ from app.store.inbox import find_place
 from app.store.leads import find_lead_id
 from app.store.outbox import has_unresolved_create
 from app.store.reconciling import load_open_create, resolve_create
-from app.store.schema import EPOCH, Instant, outbox
+from app.store.schema import EPOCH, Instant, leads, outbox
+from app.store.words import Edit
 
 Decide = Callable[..., object]
 """One of the decisions below, with what it needs beside the lead, the moment and the person."""
@@ -72,6 +73,26 @@ def _forget_payload(connection: Connection, lead_id: str) -> dict[str, int | Non
     return {"payload_version": None, "contact_id": None, **again}
 
 
+def edit_lead(connection: Connection, lead_id: str, *, edit: Edit, now: datetime, actor: str) -> None:
+    """A held lead gets other words, and is on its way again. What was sent before stays with its payload.
+
+    Not while a create may have reached Vitec: what is looked for there must be what was sent.
+    """
+    row = _require(connection, lead_id, now=now, states={LeadState.HELD}, verb="corrected")
+    if row.state_at != edit.held_since:
+        raise OperatorError(f"lead {lead_id} has been sent meanwhile, and held again: look at it anew")
+    if has_unresolved_create(connection, lead_id):
+        raise OperatorError(
+            f"lead {lead_id} may be in Vitec as it is: retry it, which looks for it there, before it is corrected"
+        )
+    if edit.fields:
+        keys = {"email_key": edit.email_key, "phone_key": edit.phone_key}
+        connection.execute(update(leads).where(leads.c.id == lead_id).values(body=edit.body, **keys))
+        connection.execute(update(outbox).where(outbox.c.lead_id == lead_id).values(keys))
+        _record(connection, lead_id, "edited", row, now=now, actor=actor, fields=list(edit.fields))
+    retry_lead(connection, lead_id, now=now, actor=actor)
+
+
 def release_lead(
     connection: Connection, lead_id: str, *, testing: Collection[str] = (), now: datetime, actor: str
 ) -> None:
@@ -108,7 +129,7 @@ def _record(
     connection: Connection,
     lead_id: str,
     kind: str,
-    row: Row[Any, Any, Any],
+    row: Row[Any, Any, Any, Any],
     *,
     now: datetime,
     actor: str,
@@ -134,9 +155,9 @@ def confirm_in_vitec(connection: Connection, lead_id: str, *, now: datetime, act
 
 def _require(
     connection: Connection, lead_id: str, *, now: datetime, states: set[LeadState], verb: str
-) -> Row[Any, Any, Any]:
+) -> Row[Any, Any, Any, Any]:
     row = connection.execute(
-        select(outbox.c.state, outbox.c.leased_until, outbox.c.customer_id)
+        select(outbox.c.state, outbox.c.state_at, outbox.c.leased_until, outbox.c.customer_id)
         .where(outbox.c.lead_id == lead_id)
         .with_for_update()
     ).one_or_none()

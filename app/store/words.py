@@ -64,6 +64,19 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What a person makes of a held lead's words."""
+
+    held_since: datetime
+    """As it was when they were looked at: held anew since, it may be another's work."""
+    body: str
+    email_key: str | None
+    phone_key: str | None
+    fields: tuple[str, ...]
+    """The names of those that differ; none leaves the lead as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeadStatus:
     """Where a lead is. No personal data."""
 

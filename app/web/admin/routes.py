@@ -3,6 +3,7 @@
 from starlette.routing import Route
 
 from app.web.admin.backoffice import Backoffice
+from app.web.admin.correction import Correction
 from app.web.admin.entrance import Entrance
 from app.web.admin.gates import Gates
 from app.web.admin.inbox import Inbox
@@ -15,6 +16,7 @@ def list_routes(backoffice: Backoffice) -> list[Route]:
     return [
         *Entrance(backoffice).routes(),
         *Inbox(backoffice=backoffice).routes(),
+        *Correction(backoffice).routes(),  # before the story's, whose address for actions takes every name
         *Story(backoffice).routes(),
         *Gates(backoffice).routes(),
         *Shelf(backoffice).routes(),

@@ -16,6 +16,7 @@ from app.store.erasure import erase_lead
 from app.store.inbox import load_whole
 from app.store.operator import Decide, confirm_in_vitec, decide_on, discard_lead, release_lead, retry_lead
 from app.web.admin.backoffice import Backoffice, Visit
+from app.web.admin.correction import can_be_corrected
 from app.web.admin.timeline import tell_story
 from app.web.bodies import read_form
 from app.web.problems import Refused
@@ -75,6 +76,7 @@ class Story:
                 for name, states in ACTIONS.items()
                 if whole.place.state in states and whole.place.purged_at is None
             ],
+            correctable=can_be_corrected(whole, form),
             testing=form is not None and form.mode is Mode.TEST,
             destination=self._find_destination(form, whole.lead),
             contact_id=_find_contact_id(whole.history),
@@ -137,4 +139,4 @@ def _find_contact_id(history: list[dict[str, Any]]) -> str | None:
 
 def _read_done(request: Request) -> str | None:
     done = request.query_params.get("done")
-    return done if done in DONE.values() else None
+    return done if done in {*DONE.values(), "edited"} else None

@@ -9,9 +9,11 @@ from app.identity import write_reference
 from app.lead import Lead
 from app.web.admin.adaptations import describe_note
 from app.web.admin.suspicions import describe_suspicion
-from app.web.admin.wording import Gettext
+from app.web.admin.wording import Gettext, name_field
 
-_TOLD = frozenset({"at", "kind", "actor", "finishedAt", "outcome", "status", "detail", "vitecId", "reason"})
+_TOLD = frozenset(
+    {"at", "kind", "actor", "finishedAt", "outcome", "status", "detail", "vitecId", "reason", "fields"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,8 @@ def _tell_event(entry: Mapping[str, Any], kind: str, gettext: Gettext) -> Step:
     rest = [f"{name}: {value}" for name, value in entry.items() if name not in _TOLD and name != "version"]
     if vitec_id := _tell_id(entry, gettext):
         rest.append(vitec_id)
+    if fields := entry.get("fields"):
+        rest.append(", ".join(name_field(name, gettext) for name in fields))
     if detail := entry.get("detail"):
         rest.append(str(detail))
     return Step(

@@ -54,6 +54,9 @@ class Wording:
     def group(self, group: str) -> str:
         return _name_groups(self.gettext).get(group, group)
 
+    def field(self, name: str) -> str:
+        return name_field(name, self.gettext)
+
     def circuit(self, state: str) -> str:
         return _name_circuits(self.gettext).get(state, state)
 
@@ -120,3 +123,20 @@ def _name_circuits(gettext: Gettext) -> dict[str, str]:
         "trying": gettext("Being tried"),
         "closed": gettext("Closed: all is well"),
     }
+
+
+def name_field(name: str, gettext: Gettext) -> str:
+    """What of a lead may be corrected, by the names that it is sent under."""
+    names = {
+        "firstName": gettext("First name"),
+        "lastName": gettext("Last name"),
+        "email": gettext("E-mail"),
+        "phone": gettext("Phone"),
+        "companyName": gettext("Company"),
+        "corporateNumber": gettext("Company number"),
+        "streetAddress": gettext("Street address"),
+        "zipCode": gettext("Postcode"),
+        "city": gettext("City"),
+        "message": gettext("Message"),
+    }
+    return names.get(name, name)
