@@ -43,10 +43,13 @@ _TITLES = {
 }
 
 _ADVICE = {
-    "leads_held": "leadgate leads list --state held",
+    "leads_held": (
+        "leadgate leads show REFERENCE has the reason in Vitec's own words; when that is mended: leadgate leads retry "
+        "REFERENCE. What the visitor got wrong is corrected on the lead's page in /admin"
+    ),
     "waiting": "leadgate gates; leadgate leads list --state pending",
     "waiting_long": "leadgate gates; leadgate leads list --state pending",
-    "gate_closed": "leadgate check --live; when it is mended: leadgate gates probe",
+    "gate_closed": "leadgate gates says what helps; leadgate check --live asks Vitec which calls it refuses",
     "circuit_open": "leads are kept and delivered when it answers; nothing needs to be done here",
     "disk_low": "make room: below 64 MB new leads are refused",
     "receiver_left": "change the receiver in the forms file: Vitec refuses every lead for it",
