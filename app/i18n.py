@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
@@ -51,7 +51,13 @@ def choose_language(languages: Sequence[str], *wanted: str | None, accept_langua
     `sv-SE` is content with `sv`, and `en` with `en-GB`. The header is read as RFC 9110 §12.5.4 has it; what
     cannot be read is passed over.
     """
-    for wish in (*wanted, *_read_accept_language(accept_language or "")):
+    return _choose(tuple(languages), wanted, accept_language or "")
+
+
+# The same few combinations come with nearly every request.
+@lru_cache(maxsize=512)
+def _choose(languages: tuple[str, ...], wanted: tuple[str | None, ...], header: str) -> str:
+    for wish in (*wanted, *_read_accept_language(header)):
         code = (wish or "").strip().replace("_", "-").lower()
         if code == "*":
             break

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 # Crockford's base 32: no I, L, O or U, so that nothing read out over a telephone looks like something else.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 _READ = {character: value for value, character in enumerate(ALPHABET)} | {"O": 0, "I": 1, "L": 1}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HYPHENS = re.compile("[\\s\u2010-\u2015-]+")
@@ -72,7 +73,7 @@ def reference_of(lead_id: str) -> str:
     high = int(lead_id.replace("-", "")[:16], 16)
     milliseconds = (high >> 16) - _REFERENCE_EPOCH_MS
     number = ((milliseconds & ((1 << 40) - 1)) << _COUNTER_BITS) | ((high >> 2) & _COUNTER_MASK)
-    return "".join(ALPHABET[(number >> shift) & 31] for shift in range(45, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in (40, 30, 20, 10, 0)])
 
 
 def write_reference(reference: str) -> str:

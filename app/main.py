@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from app import __version__
 from app.errors import LeadgateError, StoreUnavailable
@@ -27,6 +28,7 @@ from app.web.admin.sessions import Sessions
 from app.web.api import Api
 from app.web.assets import CachedFiles
 from app.web.embed import Embed
+from app.web.express import Express
 from app.web.health import Health
 from app.web.metrics import Metrics
 from app.web.openapi import describe_api
@@ -37,6 +39,15 @@ from app.web.routing import COMPRESSED
 from app.web.security import Boundary, CrossOrigin
 from app.web.settling import SettlePages
 from app.web.tokens import TokenSigner
+
+
+class Gateway(FastAPI):
+    """With a way of its own for leads."""
+
+    express: Express
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.express(scope, receive, send)
 
 
 def create_app(
@@ -66,8 +77,8 @@ def create_app(
     )
     sessions = Sessions(secret, users)
     backoffice = Backoffice(reception=reception, users=users, sessions=sessions, digests=digests)
-    refusals = Refusals(reception)
-    app = FastAPI(
+    refusals, api = Refusals(reception), Api(reception)
+    app = Gateway(
         title="Leadgate",
         version=__version__,
         docs_url=None,
@@ -79,7 +90,7 @@ def create_app(
     )
     # Plain Starlette routes: FastAPI's machinery around a handler costs more than keeping the lead does.
     app.router.routes += [
-        *Api(reception).routes(),
+        *api.routes(),
         *Pages(reception).routes(),
         *list_routes(backoffice),
         *Embed(reception).routes(),
@@ -91,6 +102,13 @@ def create_app(
     secure = (public_url or "").startswith("https://")
     app.add_middleware(Boundary, answer_defect=refusals.answer_defect, secure=secure)
     app.add_middleware(CrossOrigin, describe=reception.cors_headers)
+    app.express = Express(
+        super(Gateway, app).__call__,
+        post_lead=api.post_lead,
+        refusals=refusals,
+        describe_cors=reception.cors_headers,
+        secure=secure,
+    )
     return app
 
 

@@ -71,6 +71,7 @@ def list_contenders(folder: Path) -> list[Contender]:
         "LEADGATE_VITEC_PASSWORD": "bench",
         "LEADGATE_VITEC_BASE_URL": "http://127.0.0.1:9",
         "LEADGATE_RATE_LIMIT": "off",
+        "LEADGATE_TRUSTED_PROXIES": "127.0.0.1",
         "LEADGATE_ENV_FILE": os.devnull,
     }
     leadgate = str(Path(sys.executable).with_name("leadgate"))

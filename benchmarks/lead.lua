@@ -16,7 +16,9 @@ function request()
     '"language":"sv","marketing":{"referrer":"https://agency.example/kontakt","utmTags":[' ..
     '{"name":"utm_source","value":"google"},{"name":"utm_medium","value":"cpc"},' ..
     '{"name":"utm_campaign","value":"host"}]}}'
-  return wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, body)
+  -- Visitors come from many addresses, by way of a proxy: from one of them so many would look like a program.
+  local from = string.format("10.%d.%d.%d", count / 65536 % 256, count / 256 % 256, count % 256)
+  return wrk.format("POST", nil, { ["Content-Type"] = "application/json", ["X-Forwarded-For"] = from }, body)
 end
 
 function init(args)

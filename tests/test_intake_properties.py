@@ -19,8 +19,9 @@ from tests.submissions import ANNA, NOW, definition, errors, form, send
 
 ENQUIRY = TypeAdapter(Enquiry)
 CODES = {
-    "required", "email_or_phone_required", "too_long", "invalid_email", "invalid_phone", "invalid_postcode",
-    "invalid_number", "invalid_option", "invalid_type", "unknown_field", "invalid_notice", "invalid_consent",
+    "required", "email_or_phone_required", "too_long", "too_small", "invalid_email", "invalid_phone",
+    "invalid_postcode", "invalid_number", "invalid_option",
+    "invalid_type", "unknown_field", "invalid_notice", "invalid_consent",
 }  # fmt: skip
 
 hostile = st.text(st.characters(exclude_categories=()), max_size=30)

@@ -105,6 +105,7 @@ UNITS = (
 CAPPED = {
     "app.intake.addresses._HOST": 253,
     "app.intake.addresses._EMAIL_LIKE": 4096,
+    "app.intake.people._PLAIN_EMAIL": 254,
     "app.web.preferences._ELEMENTS": 1000,
     "app.web.preferences._PREFERENCE": 1000,
     "app.web.preferences._RANGE": 1000,

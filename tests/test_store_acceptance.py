@@ -301,7 +301,7 @@ def test_a_full_disk_is_no_fault_of_one_row(engine: Engine) -> None:
     with engine.connect() as connection:
         pages = connection.execute(text("PRAGMA page_count")).scalar_one()
         connection.execute(text(f"PRAGMA max_page_count = {pages}"))
-        with pytest.raises(OperationalError, match="savepoint"):
+        with pytest.raises(OperationalError, match="disk is full"):
             accept_all(connection, news, IdentitySource())
 
 

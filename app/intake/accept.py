@@ -1,13 +1,14 @@
 """Keeps an enquiry: its fingerprints, its first state, its place in the outbox."""
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from app.errors import LeadgateError
 from app.forms.model import Form, Forms, Mode
 from app.intake.digests import Digests
-from app.lead import Enquiry, LeadState
+from app.lead import Contact, Enquiry, LeadState
 from app.store.leads import write_body
 from app.store.store import Store
 from app.store.words import Acceptance, NewLead, Proof, Suspicion
@@ -55,6 +56,11 @@ class Verdict:
 INNOCENT = Verdict()
 
 
+_CONTACT_FIELDS = tuple(field.name for field in fields(Contact))
+_EMAIL = _CONTACT_FIELDS.index("email")
+_read_contact = attrgetter(*_CONTACT_FIELDS)
+
+
 class Acceptor:
     """Turns enquiries into leads that are on disk."""
 
@@ -64,9 +70,10 @@ class Acceptor:
 
     def fingerprint(self, form: Form, enquiry: Enquiry) -> str:
         """What "the same again" means: the person, the words and the boxes, not where they came from."""
-        contact = enquiry.contact
+        person = list(_read_contact(enquiry.contact))
+        person[_EMAIL] = (person[_EMAIL] or "").casefold()
         content = [
-            astuple(replace(contact, email=(contact.email or "").casefold())),
+            person,
             enquiry.message,
             [[answer.name, answer.value] for answer in enquiry.answers],
             [consent.name for consent in enquiry.consents if consent.given],
@@ -105,7 +112,10 @@ class Acceptor:
                 email_key=self._digests.of_email(contact.email) if contact.email else None,
                 phone_key=self._digests.of_phone(contact.phone) if contact.phone else None,
                 idempotency_key=key.value if key else None,
-                body_fingerprint=fingerprint if body is None else self._digests.of_body(form.name, body),
+                # Nobody asks what is behind a key that was not given.
+                body_fingerprint=fingerprint
+                if body is None or key is None
+                else self._digests.of_body(form.name, body),
                 once_in_ten_minutes=key is None or key.once_in_ten_minutes,
                 state=LeadState.QUARANTINED if reason else LeadState.PENDING,
                 reason=reason,

@@ -1,7 +1,9 @@
 """A web address as it may be kept: nobody's login, token or e-mail address in it."""
 
 import re
-from collections.abc import Container
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
@@ -19,8 +21,12 @@ _SAFE = "/%:@!$&'()*+,;=~-._"
 
 def split_address(address: Any) -> SplitResult | None:
     """The parts of an http address with a host that can be; None for anything else."""
-    if not isinstance(address, str):
-        return None
+    return _split(address) if isinstance(address, str) else None
+
+
+# One page's visitors all come with the page's address: it is taken apart once.
+@lru_cache(maxsize=512)
+def _split(address: str) -> SplitResult | None:
     try:
         parts = urlsplit(clean_line(address))
         _ = parts.port  # raises for one that is no number
@@ -41,22 +47,32 @@ def host_of(parts: SplitResult) -> str | None:
     return name if _HOST.fullmatch(name) else None
 
 
-def query_of(address: Any) -> list[tuple[str, str]]:
+def query_of(address: Any) -> Sequence[tuple[str, str]]:
     parts = split_address(address)
-    return parse_qsl(parts.query) if parts else []
+    return _parse_query(parts.query) if parts and parts.query else ()
 
 
-def clean_address(address: Any, *, keep: Container[str]) -> str | None:
+@lru_cache(maxsize=512)
+def _parse_query(query: str) -> tuple[tuple[str, str], ...]:
+    return tuple(parse_qsl(query))
+
+
+def clean_address(address: Any, *, keep: AbstractSet[str]) -> str | None:
     """Scheme, host, path and the parameters to keep, by their lower-case names; None for no http address.
 
     Over MAX_ADDRESS the query goes first, then the end of the path.
     """
+    return _clean(address, frozenset(keep)) if isinstance(address, str) else None
+
+
+@lru_cache(maxsize=512)
+def _clean(address: str, keep: frozenset[str]) -> str | None:
     parts = split_address(address)
     if parts is None:
         return None
     path = _cut(quote(parts.path[:MAX_ADDRESS], safe=_SAFE))
     base = _cut(_origin_of(parts) + _mask(path))
-    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name.lower() in keep])
+    query = urlencode([(name, value) for name, value in _parse_query(parts.query) if name.lower() in keep])
     # Measured before masking, so that only what is short is searched.
     return f"{base}?{_mask(query)}" if query and len(base) + len(query) < MAX_ADDRESS else base
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from app.forms.campaign import LANDING_REFERRER, allowed_parameters
@@ -55,9 +56,7 @@ def attribute(
     `parameters` are the allowed names, lower-case; `own_hosts` are no referrers.
     """
     notes: list[Note] = []
-    allowed = frozenset(parameters)
-    # Where a visitor came from has addresses of its own, which are captured as tags and cleaned there.
-    kept = allowed - {LANDING_REFERRER, f"first_{LANDING_REFERRER}"}
+    places_of, allowed, kept = _arrange(tuple(parameters))
     body = _read_marketing(sources.marketing, notes)
     page = _read_address(sources.page_url, kept, notes, code="page_url_dropped")
     referrer = _read_address(body.get("referrer"), kept, notes, code="referrer_dropped")
@@ -69,19 +68,27 @@ def attribute(
         query_of(body.get("referrer")),
         query_of(sources.referer),
     )
-    own = {_bare(host) for host in own_hosts}
-    own |= {_bare(host) for address in (page, referrer) if (host := _host(address))}
+    own = {_bare(host) for host in (*own_hosts, _host(page), _host(referrer)) if host}
     chosen = _choose(places, allowed, kept, own)
     return Attribution(
         marketing=Marketing(
             referrer=referrer or page or clean_address(sources.referer, keep=kept),
             utm_tags=tuple(
-                UtmTag(name=name, value=chosen[name]) for name in dict.fromkeys(parameters) if name in chosen
+                UtmTag(name=name, value=chosen[name]) for name in sorted(chosen, key=places_of.__getitem__)
             ),
         ),
         page_url=page,
         notes=tuple(notes),
     )
+
+
+@lru_cache(maxsize=256)
+def _arrange(parameters: tuple[str, ...]) -> tuple[dict[str, int], frozenset[str], frozenset[str]]:
+    """The place of each parameter among the tags, all of them, and those that an address keeps in its query."""
+    places = {name: place for place, name in enumerate(dict.fromkeys(parameters))}
+    allowed = frozenset(parameters)
+    # Where a visitor came from has addresses of its own, which are captured as tags and cleaned there.
+    return places, allowed, allowed - {LANDING_REFERRER, f"first_{LANDING_REFERRER}"}
 
 
 def _read_marketing(value: Any, notes: list[Note]) -> Mapping[str, Any]:
@@ -148,6 +155,7 @@ def _choose(
     return chosen
 
 
+@lru_cache(maxsize=4096)
 def _clean_value(raw: str) -> str:
     # Twice the limit: where it is cut within a number, what is left is none.
     return mask_identity_numbers(clean_line(raw)[: 2 * MAX_VALUE], bare=False)[:MAX_VALUE].rstrip()
@@ -163,9 +171,15 @@ def _clean_referrer(raw: str, kept: frozenset[str], own: set[str]) -> str | None
 
 
 def _host(address: str | None) -> str | None:
+    return _find_host(address) if address else None
+
+
+@lru_cache(maxsize=1024)
+def _find_host(address: str) -> str | None:
     parts = split_address(address)
     return host_of(parts) if parts else None
 
 
+@lru_cache(maxsize=1024)
 def _bare(host: str) -> str:
     return host.lower().removeprefix("www.").rstrip(".")

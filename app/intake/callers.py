@@ -7,6 +7,7 @@ from functools import cache
 from hashlib import blake2b, sha256
 from hmac import compare_digest
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from socket import AF_INET, inet_pton
 
 from app.errors import LeadgateError
 from app.forms.model import ApiKey, Form
@@ -36,10 +37,20 @@ def identify(host: str | None, form: Form, *, key: ApiKey | None = None) -> Call
     """`host` is the client's address, as a trusted proxy or the connection itself tells it."""
     if key is not None:
         return Caller(bucket=f"key {key.name}", key=key)
-    address = _read_address(host)
     networks = _read_networks(form.spam.trusted_networks)
+    if not networks:
+        return Caller(bucket=_find_bucket(host))
+    address = _read_address(host)
     trusted = address is not None and any(address in network for network in networks)
     return Caller(bucket=_name_bucket(address, host), trusted=trusted)
+
+
+def _find_bucket(host: str | None) -> str:
+    try:
+        counted = inet_pton(AF_INET, host or "")
+    except (OSError, ValueError):  # IPv6, and whatever is no address
+        return _name_bucket(_read_address(host), host)
+    return _digest(counted)
 
 
 def _read_address(host: str | None) -> IPv4Address | IPv6Address | None:
@@ -56,6 +67,10 @@ def _name_bucket(address: IPv4Address | IPv6Address | None, host: str | None) ->
         counted = address.packed[:8]
     else:
         counted = address.packed if address else (host or "").encode()
+    return _digest(counted)
+
+
+def _digest(counted: bytes) -> str:
     return blake2b(counted, key=_SALT, digest_size=16).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """What was filled in, as the agent reads it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.forms.model import Field, FieldType, Form, Text
@@ -10,30 +10,23 @@ from app.intake.text import mask_identity_numbers
 from app.lead import Answer, Consent, Contact
 
 _YES: Text = {"sv": "Ja", "en": "Yes"}
-_FREE_TEXT = frozenset({FieldType.TEXT, FieldType.TEXTAREA, FieldType.NUMBER})
-# May be its owner's personnummer, and is what the field asks for.
-_UNMASKED = frozenset({"corporateNumber"})
-_TYPED = ("firstName", "lastName", "name", "message", "streetAddress", "city", "companyName")
 
 
-def mask_values(values: Values, fields: Mapping[str, Field]) -> Values:
+def mask_values(values: Values, *, free: frozenset[str], hidden: frozenset[str]) -> Values:
     """The values without anybody's personnummer in what a visitor wrote, or what her page put beside it."""
-    own = {name for name, field in fields.items() if field.type in _FREE_TEXT}
-    free = (own | {name for name in _TYPED if name not in fields}) - _UNMASKED
-    hidden = {name for name, field in fields.items() if field.type is FieldType.HIDDEN}
     return {
         name: mask_identity_numbers(value, bare=name in free)
-        if name in free | hidden and isinstance(value, str)
+        if (name in free or name in hidden) and isinstance(value, str)
         else value
         for name, value in values.items()
     }
 
 
-def write_values(values: Values, form: Form) -> Values:
+def write_values(values: Values, reworded: Iterable[Field], *, language: str) -> Values:
     """The values of the form's fields in the agency's words: an option's label, "Ja"."""
     return values | {
-        field.name: _write_value(field, values[field.name], form.languages[0])
-        for field in form.fields
+        field.name: _write_value(field, values[field.name], language)
+        for field in reworded
         if field.name in values
     }
 

@@ -44,6 +44,11 @@ _OWN_CODES = frozenset(
         "invalid_notice",
     }
 )
+_FREE_TEXT = frozenset({FieldType.TEXT, FieldType.TEXTAREA, FieldType.NUMBER})
+_REWORDED = frozenset({FieldType.HIDDEN, FieldType.CHECKBOX})
+# May be its owner's personnummer, and is what the field asks for.
+_UNMASKED = frozenset({"corporateNumber"})
+_TYPED = ("firstName", "lastName", "name", "message", "streetAddress", "city", "companyName")
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
 
 
@@ -53,17 +58,25 @@ class Definition:
     def __init__(self, form: Form) -> None:
         self.form = form
         self.fields: dict[str, Field] = {field.name: field for field in form.fields}
-        self._known = RESERVED_NAMES | self.fields.keys()
-        taken = {name.lower() for name in self._known}
+        self._required = tuple(field for field in form.fields if field.required)
+        self.known = RESERVED_NAMES | self.fields.keys()
+        taken = {name.lower() for name in self.known}
         # A field goes before a parameter of its name.
         self.parameters = tuple(name for name in allowed_parameters(form.parameters) if name not in taken)
         self.parameter_names = frozenset(self.parameters)
+        own = {field.name for field in form.fields if field.type in _FREE_TEXT}
+        self.free_texts = frozenset(own | {name for name in _TYPED if name not in self.fields}) - _UNMASKED
+        """The fields in which a visitor writes what she likes, anybody's personnummer too."""
+        self.hidden = frozenset(field.name for field in form.fields if field.type is FieldType.HIDDEN)
+        """Those that her page fills in."""
+        self.reworded = tuple(field for field in form.fields if field.type in _REWORDED or field.options)
+        """The fields whose values an agent reads in other words than they were sent in."""
         self._adapter: TypeAdapter[Values] = TypeAdapter(_build_type(form, self.fields))
 
     def check(self, raw: Mapping[str, Any]) -> tuple[Values, list[Problem]]:
         """The cleaned values that are right, blanks left out, and every problem at once."""
-        known = {name: value for name, value in raw.items() if name in self._known}
-        unknown = [name for name in raw if name not in self._known]
+        unknown = [name for name in raw if name not in self.known]
+        known = {name: value for name, value in raw.items() if name in self.known} if unknown else raw
         problems = [_name_problem([name], "unknown_field") for name in unknown[:_MOST_UNKNOWN]]
         failed: set[str] = set()
         try:
@@ -79,10 +92,12 @@ class Definition:
     def _find_missing(self, values: Values, failed: set[str]) -> list[Problem]:
         missing = [
             Problem(field.name, "required")
-            for field in self.form.fields
-            if field.required and not _is_given(field, values, failed)
+            for field in self._required
+            if not _is_given(field, values, failed)
         ]
-        reached = values.keys() | failed | {problem.field for problem in missing}
+        if "email" in values or "phone" in values:
+            return missing
+        reached = failed | {problem.field for problem in missing}
         if not reached & {"email", "phone"}:
             shown = "phone" if "phone" in self.fields and "email" not in self.fields else "email"
             missing.append(Problem(shown, "email_or_phone_required"))
@@ -100,6 +115,8 @@ _ALTERNATIVES = {
 def _is_given(field: Field, values: Values, failed: set[str]) -> bool:
     if field.type is FieldType.CHECKBOX:
         return values.get(field.name) is True or field.name in failed
+    if field.name in values:
+        return True
     return bool((values.keys() | failed) & _ALTERNATIVES.get(field.name, {field.name}))
 
 

@@ -5,6 +5,7 @@ from hashlib import blake2b
 from typing import Any
 
 _SIZE = 16
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Digests:
@@ -21,7 +22,7 @@ class Digests:
 
     def of_body(self, form: str, body: Any) -> str:
         """Of canonical JSON: the order of keys does not matter, everything else does."""
-        return self._digest(f"body\0{form}", json.dumps(body, sort_keys=True, separators=(",", ":")))
+        return self._digest(f"body\0{form}", _CANONICAL.encode(body))
 
     def of_password(self, password: str) -> str:
         return self._digest("password", password)

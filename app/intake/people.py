@@ -41,8 +41,32 @@ _REAL_LABELS = frozenset({*_LABELS, "mail", "email", "ymail", "gmx", "aol", "liv
 _SLIPPED_ENDINGS = dict.fromkeys(("con", "cmo", "co", "om", "cm", "comm", "vom", "xom", "coml"), "com")
 
 
+# What nearly everybody writes, and the library would leave as it is but for the domain.
+_PLAIN_EMAIL = re.compile(r"([a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*)@([a-z0-9.-]+)")
+_MAX_LOCAL, _MAX_EMAIL = 64, 254  # RFC 5321 §4.5.3.1, less the brackets
+_PLAIN_MOBILE = re.compile(r"(?:0|(?:\+|00)46[ -]?)7[ -]?[02369](?:[ -]?[0-9]){7}")
+
+
 def parse_email(value: str) -> str:
     """The address, normalised. Raises ValueError. Never asks DNS: a name server's bad day refuses nobody."""
+    plain = _PLAIN_EMAIL.fullmatch(value) if len(value) <= _MAX_EMAIL else None
+    if plain is None or len(plain[1]) > _MAX_LOCAL:
+        return _parse_any_email(value)
+    domain = _parse_domain(plain[2])
+    if domain is None:
+        raise ValueError
+    return f"{plain[1]}@{domain}"
+
+
+@lru_cache(maxsize=4096)
+def _parse_domain(value: str) -> str | None:
+    try:
+        return _parse_any_email(f"x@{value}").partition("@")[2]
+    except ValueError:
+        return None
+
+
+def _parse_any_email(value: str) -> str:
     try:
         # `.test` may pass: it is nobody's mistake, and developers write it.
         return validate_email(value, check_deliverability=False, test_environment=True).normalized
@@ -53,17 +77,29 @@ def parse_email(value: str) -> str:
 def suggest_email(value: str) -> str | None:
     """What was probably meant by `anna@gmial.com`; None when nothing looks mistyped."""
     name, _, domain = value.rpartition("@")
-    label, _, ending = domain.lower().partition(".")
+    meant = _suggest_domain(domain.lower())
+    return f"{name}@{meant}" if name and meant else None
+
+
+@lru_cache(maxsize=4096)
+def _suggest_domain(domain: str) -> str | None:
+    label, _, ending = domain.partition(".")
     ending = _SLIPPED_ENDINGS.get(ending, ending)
     if label not in _REAL_LABELS:
         label = next(iter(get_close_matches(label, _LABELS, n=1, cutoff=0.8)), label)
     meant = f"{label}.{ending}"
-    return f"{name}@{meant}" if name and meant != domain.lower() and meant in _COMMON_DOMAINS else None
+    return meant if meant != domain and meant in _COMMON_DOMAINS else None
+
+
+def parse_phone(value: str, *, region: str) -> str | None:
+    """E.164, or None for what is no phone number. Without a country code it is read as the region's own."""
+    if region == "SE" and _PLAIN_MOBILE.fullmatch(value):
+        return "+46" + value.replace(" ", "").replace("-", "")[-9:]
+    return _parse_any_phone(value, region=region)
 
 
 @lru_cache(maxsize=4096)
-def parse_phone(value: str, *, region: str) -> str | None:
-    """E.164, or None for what is no phone number. Without a country code it is read as the region's own."""
+def _parse_any_phone(value: str, *, region: str) -> str | None:
     try:
         number = phonenumbers.parse(value, region)
     except phonenumbers.NumberParseException:

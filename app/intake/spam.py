@@ -111,11 +111,16 @@ class Scorer:
             yield from self._look_at_links(text)
         if ("<" in text or "[" in text or "=" in text) and any(mark in text for mark in _MARKUP):
             yield "markup"
-        yield from [f"phrase:{phrase}" for phrase in _PHRASES if has_word(text, phrase)][:_MOST_WORDS]
-        yield from [f"word:{word[:40]}" for word in self._words if has_word(text, word)][:_MOST_WORDS]
-        if any("@" in name or "://" in name or "www." in name.lower() for name in names):
+        yield from [f"phrase:{one}" for one in _PHRASES if one in text and has_word(text, one)][:_MOST_WORDS]
+        yield from [f"word:{one[:40]}" for one in self._words if one in text and has_word(text, one)][
+            :_MOST_WORDS
+        ]
+        together = "\n".join(names)
+        if "@" in together or "://" in together or "www." in together.lower():
             yield "address_in_name"
-        if any(len(_INNER_CAPITAL.findall(name)) >= _MOST_INNER_CAPITALS for name in names):
+        if len(_INNER_CAPITAL.findall(together)) >= _MOST_INNER_CAPITALS and any(
+            len(_INNER_CAPITAL.findall(name)) >= _MOST_INNER_CAPITALS for name in names
+        ):
             yield "random_name"
 
     def _list_answers(self, enquiry: Enquiry) -> Iterator[str]:

@@ -68,9 +68,9 @@ def check_submission(
         page_shown_at=circumstances.page_shown_at,
         now=circumstances.now,
     )
-    masked = mask_values(values, definition.fields)
+    masked = mask_values(values, free=definition.free_texts, hidden=definition.hidden)
     unreadable = mask_identity_numbers(checked.unreadable_phone or "") or None
-    written = write_values(masked, form)
+    written = write_values(masked, definition.reworded, language=form.languages[0])
     return Enquiry(
         language=language,
         contact=read_contact(written, checked.phone),
@@ -96,8 +96,12 @@ def check_submission(
 
 def _check(raw: Mapping[str, Any], definition: Definition, circumstances: Circumstances) -> _Checked:
     form = definition.form
-    campaign = {name: value for name, value in raw.items() if name.lower() in definition.parameter_names}
-    body = {name: value for name, value in raw.items() if name not in campaign}
+    campaign = {
+        name: raw[name]
+        for name in raw
+        if name not in definition.known and name.lower() in definition.parameter_names
+    }
+    body = {name: value for name, value in raw.items() if name not in campaign} if campaign else raw
     values, problems = definition.check(body)
     language, notes = _choose_language(values.get("language"), form, circumstances)
     typed = values.get("phone")
@@ -149,7 +153,11 @@ def _choose_receiver(values: Values, form: Form, forms: Forms) -> tuple[Choice, 
     wish = values.get("receiver")
     wanted = clean_line(wish) if isinstance(wish, str) else None
     choice = choose_receiver(
-        form, forms, wanted=wanted, zip_code=values.get("zipCode"), values=_as_texts(values)
+        form,
+        forms,
+        wanted=wanted,
+        zip_code=values.get("zipCode"),
+        values=_as_texts(values) if form.routes else {},
     )
     if wish is not None and wanted is None:
         return choice, (Note(code="receiver_dropped", detail="no text"),)

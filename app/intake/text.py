@@ -15,13 +15,16 @@ _INVISIBLE = re.compile(
 )
 _BLANKS = re.compile(r"[\t\n]+")
 _MOST_MARKS = 30  # on one letter (UAX #15 §12); to put thousands in their order takes seconds
-_PLAIN = re.compile(r"[ -~\n]*")
+# Western letters, dashes and quotation marks: visible, composed, and no line's end.
+_PLAIN = re.compile("[\n -~\xa0-\xac\xae-\u017f\u2010-\u2027\u20ac]*")
+_PLAIN_LINE = re.compile("[ -~\xa0-\xac\xae-\u017f\u2010-\u2027\u20ac]*")
 
 _SIGN = r"[-+\u2010-\u2015\u2212./]"
 _SEPARATOR = rf"(?:[ \u00a0]?{_SIGN}[ \u00a0]?|[ \u00a0])?"
 _BEFORE, _AFTER = r"(?<![\d+])(?<!\d-)(?:(?:18|19|20)[- ./\u00a0]?)?", r"(?!-?\d)"
 # A date of six or eight digits and four more, as a personnummer or samordningsnummer is written.
 _IDENTITY_NUMBER = re.compile(rf"{_BEFORE}(\d\d)(\d\d)(\d\d){_SEPARATOR}(\d{{4}}){_AFTER}")
+_LAST_FOUR = re.compile(r"\d{4}")
 # The same with its date taken apart; without a sign before the last four it is a date and a time of day.
 _SPACED_NUMBER = re.compile(rf"{_BEFORE}(\d\d)([- ./])(\d\d)\2(\d\d){_SIGN}(\d{{4}}){_AFTER}")
 # Ten digits without a sign between them that begin so are a mobile number sooner than somebody born in 2007.
@@ -47,6 +50,8 @@ def _compose(value: str) -> str:
 
 def clean_line(value: str) -> str:
     """The same on one line."""
+    if _PLAIN_LINE.fullmatch(value):
+        return value.strip()
     return _BLANKS.sub(" ", clean_text(value))
 
 
@@ -55,6 +60,8 @@ def mask_identity_numbers(value: str, *, bare: bool = True) -> str:
 
     Without `bare` ten digits in a row are left: what no person has typed is full of numbers.
     """
+    if not _LAST_FOUR.search(value):
+        return value
     masked = _IDENTITY_NUMBER.sub(lambda match: _mask(match, *match.groups(), bare=bare), value)
     return _SPACED_NUMBER.sub(
         lambda match: _mask(match, match[1], match[3], match[4], match[5], bare=bare), masked

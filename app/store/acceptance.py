@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import IdempotencyConflict, StoreUnavailable
 from app.identity import IdentitySource, earliest_id, made_at, reference_of
 from app.lead import LeadState
 from app.log import get_logger
+from app.store.bulk import insert_rows
 from app.store.failures import describe, is_broken
 from app.store.proofs import Proofs
 from app.store.schema import events, idempotency_keys, leads, outbox
@@ -132,14 +133,14 @@ class _Keys:
             return None
         fingerprint, acceptance = taken
         same = fingerprint == new.body_fingerprint
-        return acceptance if same else IdempotencyConflict("used for other content")
+        return replace(acceptance, replayed=True) if same else IdempotencyConflict("used for other content")
 
     def remember(self, new: NewLead, outcome: Acceptance | IdempotencyConflict) -> None:
         if new.idempotency_key is None or isinstance(outcome, IdempotencyConflict):
             return
         key = (new.form, new.idempotency_key)
         if key not in self._taken:
-            self._taken[key] = new.body_fingerprint, replace(outcome, replayed=True)
+            self._taken[key] = new.body_fingerprint, outcome
             self._new.append(
                 {
                     "form": new.form,
@@ -150,8 +151,7 @@ class _Keys:
             )
 
     def keep(self, connection: Connection) -> None:
-        if self._new:
-            connection.execute(insert(idempotency_keys), self._new)
+        insert_rows(connection, idempotency_keys, self._new)
 
 
 def _recall(row: Any) -> Acceptance:
@@ -212,21 +212,24 @@ class _RecentPeople:
     def find_same(self, new: NewLead) -> Acceptance | None:
         if not new.once_in_ten_minutes:
             return None
-        return next((kept for fingerprint, kept in self._of(new) if fingerprint == new.fingerprint), None)
+        same = (kept for fingerprint, kept in self._of(new) if fingerprint == new.fingerprint)
+        kept = next(same, None)
+        return None if kept is None else replace(kept, replayed=True)
 
     def find_first(self, new: NewLead) -> str | None:
         earlier = self._of(new)
         return earlier[0][1].reference if earlier else None
 
     def remember(self, new: NewLead, acceptance: Acceptance) -> None:
-        self._add(new, new.fingerprint, replace(acceptance, replayed=True))
+        self._add(new, new.fingerprint, acceptance)
 
 
 def _insert(connection: Connection, fresh: Sequence[tuple[NewLead, Acceptance, str | None]]) -> None:
     if not fresh:
         return
-    connection.execute(
-        insert(leads),
+    insert_rows(
+        connection,
+        leads,
         [
             {
                 "id": kept.lead_id,
@@ -242,8 +245,9 @@ def _insert(connection: Connection, fresh: Sequence[tuple[NewLead, Acceptance, s
             for new, kept, follows in fresh
         ],
     )
-    connection.execute(
-        insert(outbox),
+    insert_rows(
+        connection,
+        outbox,
         [
             {
                 "lead_id": kept.lead_id,
@@ -261,8 +265,7 @@ def _insert(connection: Connection, fresh: Sequence[tuple[NewLead, Acceptance, s
         ],
     )
     suspects = [(new, kept, new.suspicion) for new, kept, _ in fresh if new.suspicion is not None]
-    if suspects:
-        connection.execute(insert(events), [_tell_suspicion(*suspect) for suspect in suspects])
+    insert_rows(connection, events, [_tell_suspicion(*suspect) for suspect in suspects])
     announce(connection)
 
 

@@ -137,15 +137,19 @@ class Store:
 
         A lead refused for want of time may have been kept all the same: what its sender sends again is it.
         """
-        try:
-            async with asyncio.timeout(self._database.patience):
-                acceptance = await self.writer.accept(new)
-        except TimeoutError:
-            raise StoreUnavailable("the database takes too long") from None
+        patience = self._database.patience
+        acceptance = await (self.writer.accept(new) if patience is None else self._insist(new, patience))
         (tally.REPLAYED if acceptance.replayed else tally.ACCEPTED).add(new.form)
         if not acceptance.replayed:
             self.wake()
         return acceptance
+
+    async def _insist(self, new: NewLead, patience: float) -> Acceptance:
+        try:
+            async with asyncio.timeout(patience):
+                return await self.writer.accept(new)
+        except TimeoutError:
+            raise StoreUnavailable("the database takes too long") from None
 
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Runs a job in the writer's next transaction; its result, once that is on disk."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -26,6 +26,10 @@ _log = get_logger("store")
 
 # A batch longer than this makes its first sender wait for its last.
 _BATCH = 128
+
+# From so many in one batch on, the next is given a moment to gather.
+_CROWD = 16
+_GATHER_SECONDS = 0.003
 
 # More than this means that the database does not keep up: who comes now is better told at once.
 _LONGEST_QUEUE = 2000
@@ -78,6 +82,7 @@ class Writer:
         self._make_room = make_room
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
+        self._crowded = False
         self.failed = False
         """Whether a commit has failed since somebody last proved that a large one does not."""
         self._thread = threading.Thread(target=self._work, name="leadgate-writer", daemon=True)
@@ -119,12 +124,16 @@ class Writer:
         closing = False
         while not closing:
             batch, closing = self._gather()
+            self._crowded = len(batch) >= _CROWD
             if together := [job for job in batch if not job.apart]:
                 _tell(self._commit(together))
             _tell([(job, self._run_apart(job.run)) for job in batch if job.apart])
 
     def _gather(self) -> tuple[list[_Job], bool]:
         job = self._jobs.get()
+        if self._crowded:
+            # Many come at once: to let them gather costs less than to fight them for the interpreter's lock.
+            sleep(_GATHER_SECONDS)
         batch: list[_Job] = []
         while job is not None:
             batch.append(job)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -24,6 +25,7 @@ from app.store.leads import find_status
 from app.store.words import Acceptance, LeadStatus
 from app.web.bodies import read_json
 from app.web.describing import describe_form
+from app.web.express import LEADS
 from app.web.origins import preflight_headers
 from app.web.preferences import can_work, read_wait
 from app.web.problems import Refused
@@ -42,7 +44,7 @@ class Api:
 
     def routes(self) -> list[Route]:
         return [
-            make_route("/api/v1/forms/{form}/leads", POST=self.post_lead, OPTIONS=_answer_preflight("POST")),
+            make_route(LEADS, POST=self.post_lead, OPTIONS=_answer_preflight("POST")),
             make_route("/api/v1/forms/{form}", GET=self.get_form, OPTIONS=_answer_preflight("GET")),
             make_route("/api/v1/leads/{id}", GET=self.get_lead, OPTIONS=_answer_preflight("GET")),
         ]
@@ -67,7 +69,8 @@ class Api:
         if wait is not None:
             headers["Preference-Applied"] = f"wait={wait.seconds}"
             state = await self._await_settled(accepted, form, wait)
-        return JSONResponse(_describe_acceptance(accepted, state), 202, headers)
+        content = to_json(_describe_acceptance(accepted, state))
+        return Response(content, 202, headers, media_type="application/json")
 
     async def _accept(self, request: Request, form: Form, caller: Caller) -> Acceptance:
         reception = self.reception

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -93,6 +93,8 @@ class Reception:
 
     def admits(self, request: Request) -> bool:
         """Whether the page that asks may post to the form. What is about no form, every listed page may read."""
+        if request.headers.get("origin") is None:
+            return True
         form = self.find_form(request)
         every = self.forms.current.forms.values()
         headers = request.headers
@@ -139,14 +141,19 @@ class Reception:
             query=request.query_params.multi_items(),
             referer=request.headers.get("referer"),
             # Whoever comes from one page of ours to the next was sent by nobody.
-            own_hosts=self.find_hosts(request) | _hosts(form.allowed_origins),
+            own_hosts=_own_hosts(self.public_url, request.headers.get("host"), form.allowed_origins),
             page_shown_at=page_shown_at,
             notes=notes,
         )
 
     def find_hosts(self, request: Request) -> frozenset[str]:
         """The service's own."""
-        return _hosts((self.public_url or "", f"//{request.headers.get('host', '')}"))
+        return _own_hosts(self.public_url, request.headers.get("host"), ())
+
+
+@lru_cache(maxsize=256)
+def _own_hosts(public_url: str | None, host: str | None, origins: tuple[str, ...]) -> frozenset[str]:
+    return _hosts((public_url or "", f"//{host or ''}", *origins))
 
 
 def _hosts(addresses: tuple[str, ...]) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """What every answer forbids the browser, and what a form's page allows it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -29,6 +30,13 @@ _ALWAYS = {
 }
 
 
+@cache
+def always(*, secure: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of every answer that does not say otherwise, as they go over the wire."""
+    headers = _ALWAYS | _HSTS if secure else _ALWAYS
+    return tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
+
+
 class Boundary:
     """Around every route: headers that an answer does not set itself, and a plain 500 for a defect.
 
@@ -55,23 +63,22 @@ class Boundary:
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
-                secure = self._secure or scope.get("scheme") == "https"
-                for name, value in (_ALWAYS | _HSTS if secure else _ALWAYS).items():
-                    headers.setdefault(name, value)
+                for name, value in always(secure=self._secure or scope.get("scheme") == "https"):
+                    headers.setdefault(name.decode(), value.decode())
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:  # noqa: BLE001
-            _log.error("request_failed", route=_name_route(scope), exc_info=True)
+            report_defect(scope)
             if not started:
                 response = await self._answer_defect(Request(scope))
                 await response(scope, receive, send_with_headers)
 
 
-def _name_route(scope: Scope) -> str:
-    """The route's pattern: an address may hold what a visitor typed."""
-    return str(getattr(scope.get("route"), "path", "unknown"))
+def report_defect(scope: Scope) -> None:
+    """The exception at hand, and the route's pattern: an address may hold what a visitor typed."""
+    _log.error("request_failed", route=str(getattr(scope.get("route"), "path", "unknown")), exc_info=True)
 
 
 class CrossOrigin:
