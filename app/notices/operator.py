@@ -53,7 +53,7 @@ _ADVICE = {
     "circuit_open": "leads are kept and delivered when it answers; nothing needs to be done here",
     "disk_low": "make room: below 64 MB new leads are refused",
     "receiver_left": "change the receiver in the forms file: Vitec refuses every lead for it",
-    "unsent": "leadgate notices",
+    "unsent": "leadgate notices, or Messages in /admin, says what and why",
     "duplicate": "remove one of the two in Vitec",
     "invariant": "keep a copy of the store; docs/troubleshooting.md says what each of them means, and what to do",
 }
