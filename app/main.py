@@ -70,7 +70,7 @@ def create_app(
         forms=forms,
         store=store,
         acceptor=acceptor,
-        gatekeeper=Gatekeeper(store, acceptor, limiter=Limiter(rate_limit), challenger=Challenger(secret)),
+        gatekeeper=Gatekeeper(acceptor, limiter=Limiter(rate_limit), challenger=Challenger(secret)),
         signer=TokenSigner(secret),
         public_url=public_url,
         now=store.now,

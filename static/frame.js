@@ -64,7 +64,7 @@
     return values;
   }
 
-  let language;
+  let language = null; // as the page has said; undefined where it leaves it to the browser
   let started = false;
 
   function hear({ source, origin: from, data }) {
@@ -72,7 +72,7 @@
     if (data?.source !== "leadgate" || data.v !== 1 || data.embedId !== embedId || data.type !== "context") return;
     if (form) write(choose(data));
     // A page that changes its language takes the form along, unless somebody has begun to write.
-    const wish = language !== undefined && language !== data.lang && String(data.lang);
+    const wish = language !== null && language !== data.lang && String(data.lang);
     const link = wish && document.querySelector(`.languages [hreflang="${CSS.escape(wish)}"]`);
     language = data.lang;
     if (link && !started) location.replace(link.href);
@@ -129,10 +129,20 @@
 
   function watchKiosk(seconds) {
     let timer;
+    const fresh = `/f/${formId}?lang=${root.lang}`;
     const wait = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => location.replace(`/f/${formId}?lang=${root.lang}`), seconds * 1000);
+      timer = setTimeout(begin, seconds * 1000);
     };
+    // While the gateway cannot be reached this page is the one there is: a browser's own error would stay for good.
+    const begin = () =>
+      fetch(fresh).then(
+        () => location.replace(fresh),
+        () => {
+          form?.reset();
+          wait();
+        }
+      );
     for (const type of ["input", "keydown", "pointerdown"]) addEventListener(type, wait);
     if (!form) return wait();
     form.dataset.keep = "no"; // the page's own script keeps nothing either

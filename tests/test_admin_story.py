@@ -3,11 +3,11 @@
 import html
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from app.i18n import get_translations
 from app.intake.digests import Digests
@@ -19,11 +19,11 @@ from app.store.leads import find_status, write_body
 from app.store.notices import NewNotice, add_notice, claim_notices, postpone
 from app.store.outbox import finish_attempt
 from app.store.place import Place
-from app.store.schema import circuits
+from app.store.schema import circuits, outbox
 from app.store.settling import AttemptEnd, ContactFound, Delivered, Settlement, settle
 from app.store.words import Suspicion
 from app.web.admin.timeline import tell_story
-from tests.admins import Admin, names_in, open_admin
+from tests.admins import OWN, Admin, names_in, open_admin
 from tests.gateways import HOST, NOBODY, SECRET
 from tests.stores import GATE, NOW, SECOND, begin, keep, must_claim
 
@@ -188,13 +188,61 @@ async def test_nobody_decides_on_another_customers_lead(tmp_path: Path, action: 
 async def test_erasing_leaves_a_receipt_and_a_line_in_the_trail(tmp_path: Path) -> None:
     async with open_admin(tmp_path) as admin:
         lead_id = await admin.keep(LeadState.DELIVERED)
-        assert await act(admin, lead_id, "erase") == (303, f"/admin/leads/{lead_id}?done=erased")
-        page = (await admin.get(f"/admin/leads/{lead_id}?done=erased")).text
-        assert "what Vitec has must be erased there" in page
+        assert (await act(admin, lead_id, "erase"))[0] == 200
+        page = (await admin.get(f"/admin/leads/{lead_id}")).text
         assert "LED1" in page
         assert "Bergström" not in page + (await admin.get("/admin")).text
         assert f"/admin/leads/{lead_id}/erase" not in page
         assert "erased personal data" in (await admin.get("/admin/audit")).text
+
+
+async def test_erasing_tells_what_is_left_to_do_by_hand(tmp_path: Path) -> None:
+    """The receipt does not know the contact any more: this is the only moment to tell."""
+    async with open_admin(tmp_path) as admin:
+        lead_id = await admin.keep()
+        await deliver(admin, lead_id)
+        answer = await admin.post(f"/admin/leads/{lead_id}/erase", headers=OWN | {"Accept-Language": "en"})
+        told = text_of(answer.text)
+        assert "what Vitec has must be erased there" in told
+        assert "In Vitec, customer M1: erase contact ADR1" in told
+        assert "In Vitec, customer M1: erase lead LED9" in told
+        assert "Backups of the store" in told
+        assert "ADR1" not in (await admin.get(f"/admin/leads/{lead_id}")).text
+
+
+async def test_what_is_erased_is_gone_from_the_disk_at_once(tmp_path: Path) -> None:
+    async with open_admin(tmp_path) as admin:
+        lead_id = await admin.keep(LeadState.DELIVERED, name="Hemlighetsson")
+        assert any(b"Hemlighetsson" in file.read_bytes() for file in list_files(tmp_path))
+        await act(admin, lead_id, "erase")
+        assert [file.name for file in list_files(tmp_path) if b"Hemlighetsson" in file.read_bytes()] == []
+
+
+def list_files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_where_a_form_s_leads_go_by_now_is_not_shown_to_those_of_another_customer(
+    tmp_path: Path,
+) -> None:
+    async with open_admin(tmp_path) as admin:
+        lead_id = await admin.keep(customer_id="M2")  # the form has gone over to M1 since
+        assert "HAN1" in (await admin.get(f"/admin/leads/{lead_id}")).text
+        await admin.post("/admin/logout")
+        await admin.sign_in("eva")
+        page = (await admin.get(f"/admin/leads/{lead_id}")).text
+        assert "Bergström" in page
+        assert "HAN1" not in page
+
+
+async def test_nobody_erases_what_they_do_not_see_or_what_is_being_delivered(tmp_path: Path) -> None:
+    async with open_admin(tmp_path, signed_in="eva") as admin:
+        foreign, own = await admin.keep(), await admin.keep(customer_id="M2")
+        assert (await act(admin, foreign, "erase"))[0] == 404
+        under_way = update(outbox).values(leased_until=datetime(2999, 1, 1, tzinfo=UTC))
+        await admin.gateway.store.write(lambda write: write.execute(under_way))
+        assert (await act(admin, own, "erase"))[0] == 409
+        assert "Bergström" in (await admin.get(f"/admin/leads/{own}")).text
 
 
 async def test_an_action_that_there_is_not_is_not_found(tmp_path: Path) -> None:

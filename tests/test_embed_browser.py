@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from app.forms.model import HONEYPOT
 from app.web.embed import load_assets
 from tests.gateways import serve_gateway
 from tests.stages import (
@@ -164,6 +165,15 @@ def test_a_single_page_app_mounts_moves_and_takes_away(stage: Stage) -> None:
     page.evaluate("heard.length = 0; kontakt.dataset.leadgateForm = 'objekt'")
     await_heard(page, "objekt")
     assert page.locator("iframe").count() == 1
+
+
+@pytest.mark.parametrize("attributes", ["", 'data-leadgate-lang="sv"'])
+def test_a_page_that_changes_its_language_takes_the_form_along(stage: Stage, attributes: str) -> None:
+    page = stage.open(mount(attributes=attributes) + stage.script)
+    await_heard(page)
+    page.evaluate("kontakt.dataset.leadgateLang = 'en'")
+    expect(framed(page).get_by_label("First name")).to_be_visible()
+    expect(page.locator("iframe")).to_have_attribute("title", "Contact us")
 
 
 def test_a_pinned_script_is_checked_by_the_browser(stage: Stage) -> None:
@@ -389,6 +399,30 @@ def test_no_conversion_where_it_is_not_wanted_or_none(stage: Stage, form: str, a
     assert "onFormSubmitted" in page.evaluate("called.map(([name]) => name)")
 
 
+def test_a_suspect_s_lead_is_thanked_for_and_no_conversion(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script)
+    await_heard(page)
+    framed(page).locator(f"[name={HONEYPOT}]").evaluate("input => (input.value = 'Acme')")
+    send(framed(page), "Honungsburken")
+    assert await_told(page, "submit")["conversion"] is False
+    assert page.evaluate("window.dataLayer") is None
+
+
+def test_pressing_twice_and_going_back_is_one_lead(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script)
+    await_heard(page)
+    form = framed(page)
+    fill_in(form, "Två tryck i ramen")
+    form.locator("button[type=submit]").dblclick()
+    form.locator("dl.reference").wait_for()
+    newest = stage.newest().id
+    page.evaluate("history.back()")
+    expect(form.get_by_label("Förnamn")).to_be_visible()
+    assert page.url.startswith(stage.host.origin)
+    assert [one["submission_id"] for one in page.evaluate("dataLayer")] == [newest]
+    assert stage.newest().id == newest
+
+
 # --- consent
 
 
@@ -487,6 +521,18 @@ def test_a_kiosk_begins_anew_and_keeps_nothing(stage: Stage) -> None:
     send(form, "Kiosken")
     expect(form.get_by_label("Förnamn")).to_have_value("")
     assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_kiosk_outlives_a_network_that_comes_and_goes(stage: Stage) -> None:
+    page = stage.open(mount(attributes='data-leadgate-kiosk="1"') + stage.script)
+    await_heard(page)
+    form = framed(page)
+    form.get_by_label("Förnamn").fill("Bortglömd")
+    stage.context.set_offline(True)
+    expect(form.get_by_label("Förnamn")).to_have_value("")
+    stage.context.set_offline(False)
+    form.locator("html").evaluate("root => (root.id = 'old')")
+    expect(form.locator("html:not(#old) form")).to_be_visible()
 
 
 def test_without_javascript_the_link_leads_to_the_form_and_the_campaign_with_it(

@@ -2,7 +2,8 @@
 
 import json
 
-from playwright.sync_api import Browser, Page, Request, expect
+import pytest
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.stages import LISTEN, Stage, await_told, tags_of
 
@@ -64,6 +65,71 @@ def test_a_pages_own_form_is_sent_as_json_and_thanked_for_in_place(stage: Stage)
     assert "kampanjkod" not in json.loads(posted[-1].post_data or "")
 
 
+@pytest.mark.parametrize("name", ["hur många", "vem/varför~", "your.name[0]", "consents.other"])
+def test_a_field_that_the_form_does_not_have_is_left_out_whatever_its_name(stage: Stage, name: str) -> None:
+    page = open_own(stage, more=f'<input name="{name}" value="x">')
+    posted: list[Request] = []
+    page.on("request", lambda request: posted.append(request) if request.method == "POST" else None)
+    fill_in(page, f"Okänt fält {name}")
+    press(page)
+    await_told(page, "submit")
+    assert len(posted) == 2
+
+
+def test_what_is_refused_again_and_again_is_told_and_not_sent_again(stage: Stage) -> None:
+    page = open_own(stage)
+    posted: list[Request] = []
+
+    def refuse(route: Route) -> None:
+        posted.append(route.request)
+        error = {"pointer": "#/kampanjkod", "code": "unknown_field", "detail": "Okänt."}
+        allow = {"Access-Control-Allow-Origin": stage.host.origin}
+        route.fulfill(status=422, headers=allow, json={"errors": [error]})
+
+    page.route("**/leads", refuse)
+    fill_in(page, "Aldrig rätt")
+    press(page)
+    await_told(page, "validation-failed")
+    expect(page.locator("#egen [role=status]")).to_contain_text("Okänt.")
+    assert len(posted) == 2
+
+
+def test_a_pages_own_form_tells_which_home_it_shows(stage: Stage) -> None:
+    attributes = 'data-leadgate-field-objectReference="TV-1" data-leadgate-field-object-address="Brygga 4"'
+    page = open_own(stage, "objekt", attributes=attributes)
+    expect(page.locator("#egen > [name=objectReference]")).to_have_value("TV-1")
+    page.evaluate("egen.setAttribute('data-leadgate-field-objectreference', 'TV-2')")
+    expect(page.locator("#egen > [name=objectReference]")).to_have_value("TV-2")
+    fill_in(page, "Visning")
+    press(page)
+    await_told(page, "submit")
+    answers = {answer.name: answer.value for answer in stage.newest().answers}
+    assert answers == {"objectReference": "TV-2", "objectAddress": "Brygga 4"}
+
+
+def test_the_notice_stays_known_when_consent_comes_late(stage: Stage) -> None:
+    page = open_own(stage, more="<div data-leadgate-notice></div>")
+    expect(page.locator("[data-leadgate-notice]")).to_contain_text("Byrån")
+    page.evaluate("leadgate.consent({analytics: true})")
+    fill_in(page, "Sent samtycke")
+    press(page)
+    await_told(page, "submit")
+    notice = stage.newest().notice
+    assert notice
+    assert notice.shown_at
+
+
+@pytest.mark.parametrize(
+    ("form", "cause"), [("ensam", "allowed_origins = "), ("saknas", "there is no form 'saknas'")]
+)
+def test_the_console_names_why_a_pages_own_form_cannot_ask(stage: Stage, form: str, cause: str) -> None:
+    page = stage.open(OWN.format(form=form, base=stage.base, attributes="", more="") + stage.script)
+    await_told(page, "ready")
+    with page.expect_console_message(lambda said: said.text.startswith("Leadgate: ")) as said:
+        page.get_by_label("Förnamn").fill("A")
+    assert cause in said.value.text
+
+
 def test_what_is_wrong_is_told_beside_the_fields(stage: Stage) -> None:
     page = open_own(stage)
     page.get_by_label("Förnamn").fill("Anna")
@@ -91,6 +157,18 @@ def test_what_is_wrong_is_told_beside_the_fields(stage: Stage) -> None:
         "sending",
         "submit",
     ]
+
+
+def test_two_forms_of_one_name_describe_each_its_own_fields(stage: Stage) -> None:
+    own = '<form id="{}" data-leadgate-form="kontakt"><input name="firstName"><button>Skicka</button></form>'
+    page = stage.open(own.format("en") + own.format("annan") + stage.script)
+    await_told(page, "ready", 2)
+    for count, form in enumerate(("en", "annan"), 1):
+        page.locator(f"#{form} button").click()
+        await_told(page, "validation-failed", count)
+        told = page.locator(f"#{form} [name=firstName]").get_attribute("aria-describedby")
+        expect(page.locator(f"#{told}")).to_have_count(1)
+        expect(page.locator(f"#{form} #{told}")).to_be_visible()
 
 
 def test_the_page_has_places_of_its_own_for_errors_notice_and_thanks(stage: Stage) -> None:
@@ -153,6 +231,7 @@ def test_without_a_network_what_was_typed_stays(stage: Stage) -> None:
     stage.context.set_offline(True)
     press(page)
     expect(page.locator("#egen [role=status]")).to_contain_text("ingen förbindelse")
+    assert await_told(page, "error")["code"] == "network"
     expect(page.get_by_label("Meddelande")).to_have_value("Utan nät")
     stage.context.set_offline(False)
     press(page)

@@ -258,8 +258,8 @@ def test_whatever_is_called_body_detail_or_reason_is_sealed() -> None:
         for column in table.columns
         if column.name in {"body", "detail", "reason", "contact", "lead", "text", "subject", "message"}
     }
-    # Alarms and notices read what they tell when they tell it, and keep nothing of it.
-    quiet = ("alarms.", "notices.")
+    # Alarms and notices read what they tell when they tell it, and keep nothing of it; the trail holds no words.
+    quiet = ("alarms.", "audit.", "notices.")
     assert {column for column in named if not column.startswith(quiet)} <= sealed
 
 
@@ -413,7 +413,7 @@ def test_a_reader_beside_the_server_needs_the_keys_as_well(kept: Path) -> None:
     place = Place(kept, (NEW,))
     found = read_beside(place, partial(load_lead, lead_id=lead_id))
     assert found.contact.last_name == SECRET
-    assert read_beside(place, lambda read: read.execute(select(meta.c.name)).scalars().all()) == [
-        f"sealed:{name_key(NEW)}"
-    ]
+    assert f"sealed:{name_key(NEW)}" in read_beside(
+        place, lambda read: read.execute(select(meta.c.name)).scalars().all()
+    )
     assert read_beside(place, lambda read: read.execute(select(events.c.detail)).scalars().all())

@@ -7,6 +7,7 @@ import json
 import stat
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection, update
 
+from app.cli.control import name_actor
 from app.identity import reference_of, write_reference
 from app.intake.digests import Digests
 from app.lead import Answer, Consent, Contact, Enquiry, LeadState, Marketing, Notice, UtmTag
 from app.sheet import disarm, write_sheet
+from app.store.audit import list_audit
 from app.store.leads import write_body
 from app.store.outbox import mark_delivered
 from app.store.place import Place
+from app.store.reading import read_beside
 from app.store.schema import outbox
 from app.store.secret import load_or_make_secret
 from app.store.store import Store
@@ -141,6 +145,31 @@ def test_leads_are_chosen_by_customer_form_state_and_time(shell: Shell) -> None:
     assert export("--customer", "M3") == []
 
 
+def test_the_trail_says_who_took_out_whose_leads_and_nothing_of_whom_was_asked_for(shell: Shell) -> None:
+    digests = Digests(load_or_make_secret(shell.folder / "data" / "leadgate.db"))
+    key = digests.of_email("anna@example.com")
+
+    def job(write: Connection) -> list[str]:
+        return [
+            put(write, customer_id="M1"),
+            put(write, customer_id="M2", email_key=key),
+            put(write, customer_id="M2"),
+        ]
+
+    _, annas, _ = work(shell.folder, job)
+    shell("leads", "export", "anna@example.com")
+    shell("leads", "export", "--csv")
+    shell("leads", "export", "--customer", "M9")  # nothing left the store
+    entries = read_beside(shell.folder / "data" / "leadgate.db", partial(list_audit, limit=9))
+    told = [(entry.action, entry.customer_id, entry.lead_id, entry.detail) for entry in reversed(entries)]
+    assert told == [
+        ("exported", "M2", annas, None),
+        ("exported", "M1", told[1][2], None),
+        ("exported", "M2", None, "2 leads"),
+    ]
+    assert {entry.actor for entry in entries} == {name_actor()}
+
+
 def test_a_file_is_its_owner_s_alone_and_never_overwritten(shell: Shell) -> None:
     work(shell.folder, put)
     outcome = shell("leads", "export", "--csv", "--output", "leads.csv")
@@ -160,6 +189,16 @@ def test_what_is_encrypted_is_handed_out_in_the_clear(shell: Shell) -> None:
     shell.set(LEADGATE_ENCRYPTION_KEYS=key)
     (row,) = read_table(shell("leads", "export", "--csv").out)
     assert row["firstName"] == "Anna"
+
+
+def test_a_row_that_cannot_be_decrypted_says_so(shell: Shell) -> None:
+    lost, key = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    work(shell.folder, put, lost)
+    work(shell.folder, put, key)
+    shell.set(LEADGATE_ENCRYPTION_KEYS=key)
+    unreadable, readable = read_table(shell("leads", "export", "--csv").out)
+    assert "which is not in LEADGATE_ENCRYPTION_KEYS" in unreadable["unreadable"]
+    assert (unreadable["firstName"], readable["firstName"], readable["unreadable"]) == ("", "Anna", "")
 
 
 def test_receipts_stand_in_the_table_without_a_person(shell: Shell) -> None:

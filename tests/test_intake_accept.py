@@ -17,7 +17,7 @@ from app.intake.accept import TEST_MODE, Acceptor, InvalidIdempotencyKey, Key, r
 from app.intake.digests import Digests
 from app.lead import Contact, Enquiry, LeadState
 from app.store.leads import load_lead
-from app.store.schema import leads, outbox
+from app.store.schema import idempotency_keys, leads, outbox
 from app.store.store import Store
 from app.store.words import Acceptance
 from tests.submissions import ANNA, NOW, check, form, read
@@ -96,12 +96,13 @@ async def test_a_form_in_test_mode_keeps_its_leads_to_itself(acceptor: Acceptor,
 
 @pytest.mark.anyio
 async def test_no_personal_data_stands_outside_the_body(acceptor: Acceptor, store: Store) -> None:
-    await accept(acceptor, FULL, key=Key(value="k"))
+    await accept(acceptor, FULL, key=Key(value="anna@example.com"))
 
     def find(connection: Connection) -> Any:
         row = dict(connection.execute(select(leads)).one()._mapping)
         row.pop("body")
-        return row, dict(connection.execute(select(outbox)).one()._mapping)
+        keys = dict(connection.execute(select(idempotency_keys)).one()._mapping)
+        return row, dict(connection.execute(select(outbox)).one()._mapping), keys
 
     kept = repr(await store.read(find)).lower()
     assert not any(secret in kept for secret in ("anna", "svensson", "701740605", "hej"))

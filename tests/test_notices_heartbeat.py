@@ -1,7 +1,9 @@
 """The heartbeat, and the daily look at receivers: by a real hook and the sandbox."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,32 @@ async def test_a_watchman_who_is_away_is_told_of_in_the_log(
     async with open_hearts(tmp_path, sandbox, hook, {"accepting": yes, "delivering": yes}) as (_, [heart]):
         with pytest.raises(NotSent, match="HTTP 500"):
             await heart.do_once()
+
+
+@pytest.mark.parametrize(
+    ("head", "told"), [(b"HTTP/1.1 200 OK\r\n\r\n", None), (b"HTTP/1.1 200 OK\r\n", "TimeoutError")]
+)
+async def test_a_watchman_who_never_ends_holds_nobody_up(head: bytes, told: str | None) -> None:
+    """Neither by a flood nor by a header that does not end: of an answer nothing but its status is read."""
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"x" * 65536 if told is None else b"x")
+                await writer.drain()
+                await asyncio.sleep(0)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, open_outward() as client, asyncio.timeout(30):
+        outward = Outward(client, patience=timedelta(seconds=5 if told is None else 0.05))
+        if told is None:
+            await outward.ping(url)
+        else:
+            with pytest.raises(NotSent, match=told):
+                await outward.ping(url)
 
 
 async def test_what_cannot_be_written_cannot_be_accepted(

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from app.lead import LeadState
 from app.sandbox.config import AGENT
 from app.store.operator import discard_lead, retry_lead
-from app.store.schema import notices
+from app.store.schema import leads, notices
 from app.store.store import Store
 from tests.deliveries import placing_stores
 from tests.mailboxes import Mailbox, links_in, open_mailbox, text_of
@@ -68,6 +68,23 @@ async def test_a_held_lead_comes_whole_at_once(tmp_path: Path, sandbox: Running,
         assert html.count(f'href="{PUBLIC}/settle/') == 2
         [told_of] = [one for one in await teller.rig.history(lead_id) if one["kind"] == "told"]
         assert told_of == {"at": teller.rig.now(), "kind": "told", "what": "held", "to": "office"}
+
+
+async def test_a_lead_whose_key_is_missing_waits_and_keeps_no_other_from_being_told(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox
+) -> None:
+    async with open_teller(tmp_path, sandbox, mailbox) as teller:
+        sealed = await teller.hold()
+        await teller.hold(email="per@example.com", phone="+46701740610")
+        unreadable = update(leads).where(leads.c.id == sealed).values(body="fernet:00000000:AAAA")
+        await teller.rig.store.write(lambda write: write.execute(unreadable))
+        await teller.tell()
+        [mail] = mailbox.to(OFFICE)
+        assert "per@example.com" in text_of(mail)
+        [waits] = await teller.unsent()
+        assert waits["leadId"] == sealed
+        assert waits["failure"] == "it is encrypted with key 00000000, which is missing"
+        assert waits["nextTryAt"] > teller.rig.now()
 
 
 async def test_it_is_told_once(tmp_path: Path, sandbox: Running, mailbox: Mailbox) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from app.delivery.auditor import Auditor
 from app.forms.model import CallGroup
@@ -17,7 +17,7 @@ from app.store.gates import close_gate, open_gate
 from app.store.operator import discard_lead
 from app.store.outbox import mark_delivered
 from app.store.quarantine import list_unnamed
-from app.store.schema import outbox
+from app.store.schema import notices, outbox
 from app.store.words import GateKey
 from tests.mailboxes import Mailbox, open_mailbox, text_of
 from tests.sandboxes import Running, run_sandbox
@@ -285,6 +285,19 @@ async def test_a_digest_names_what_is_new_in_quarantine_once_a_day(
         teller.rig.pass_time(hours=1)
         await teller.tell()
         assert [[row["leadId"] for row in body["rows"]] for body in hook.bodies] == [[first], [second]]
+
+
+async def test_what_was_told_is_not_kept(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox, hook: Hook
+) -> None:
+    """A reason for suspicion names what was found in the lead, and is to go with it."""
+    async with open_teller(tmp_path, sandbox, mailbox, webhook=hook.url, text=FORMS) as teller:
+        await quarantine(teller, "ett")
+        await teller.tell()
+        details = await teller.rig.store.read(
+            lambda read: read.execute(select(notices.c.state, notices.c.detail)).all()
+        )
+        assert [(row.state, row.detail) for row in details] == [("sent", {})] * 2
 
 
 async def quarantine(teller: Teller, message: str) -> str:

@@ -171,6 +171,27 @@ def open_form(
     )
 
 
+@pytest.mark.parametrize("framed", [True, False, None])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_blank_page_is_the_page_rendered_anew_but_for_its_token(language: str, framed: bool | None) -> None:
+    renderer, form = Renderer(), make_form()
+    changed = replace(form, title={"sv": "Ny rubrik", "en": "New heading"})
+    for shown, token in (
+        (form, "first.token"),
+        (form, "second-_token"),
+        (changed, "third"),
+        (form, "fourth"),
+    ):
+        anew = renderer.render_form(
+            shown, language=language, action="/f/kontakt", token=token, values={}, framed=framed
+        )
+        blank = renderer.render_blank_form(
+            shown, language=language, action="/f/kontakt", token=token, framed=framed
+        )
+        assert blank == anew
+        assert token.encode() in blank
+
+
 def make_error(name: str, detail: str = "Rätta det här.") -> FieldError:
     return FieldError(field=name, code="required", detail=detail)
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from string import ascii_letters, digits
 
 import pytest
 from sqlalchemy import select, update
@@ -155,12 +156,25 @@ async def test_a_link_that_was_not_made_here_is_none(tmp_path: Path, method: str
         path = {
             "nonsense": "/settle/nonsense",
             "secret": link(lead_id, Act.EXISTS, secret=b"1" * 32),
-            "changed": good[:-1] + ("a" if good[-1] != "a" else "b"),
+            # Not its last letter, of which two bits are nobody's.
+            "changed": good[:-2] + ("a" if good[-2] != "a" else "b") + good[-1],
         }[wrong]
         headers = OWN | {"Accept-Language": "en"}
         answer = await gateway.client.request(method, path, headers=headers)
         assert answer.status_code == 404
         assert "This link is no longer good" in answer.text
+        assert (await status(gateway, lead_id)).state is LeadState.HELD
+
+
+async def test_a_link_that_was_used_is_not_good_again_in_another_spelling(tmp_path: Path) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        lead_id = await hold(gateway)
+        used = link(lead_id, Act.RETRY)
+        assert (await gateway.client.post(used, headers=OWN)).status_code == 303
+        await gateway.settle(lead_id, LeadState.HELD)
+        spellings = [used[:-1] + letter for letter in ascii_letters + digits + "-_"]
+        codes = [(await gateway.client.post(one, headers=OWN)).status_code for one in spellings]
+        assert sorted(codes) == [303] * 4 + [404] * 60
         assert (await status(gateway, lead_id)).state is LeadState.HELD
 
 

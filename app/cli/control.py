@@ -22,6 +22,7 @@ from app.errors import LeadgateError, OperatorError
 from app.forms.model import Retention
 from app.log import get_logger
 from app.store.erasure import erase_lead
+from app.store.extracts import Share, note_export
 from app.store.gates import probe_now
 from app.store.keyring import rekey_batch
 from app.store.leads import find_lead_id
@@ -65,7 +66,7 @@ async def carry_out(store: Store, command: Command) -> Any:
         return await _rekey(store, command)
     if command["do"] == "purge":
         return await purge(store, _read_retention(command["retention"]))
-    if command["do"] not in {"retry", "release", "discard", "erase", "probe_gates", "restored"}:
+    if command["do"] not in {"retry", "release", "discard", "erase", "exported", "probe_gates", "restored"}:
         raise OperatorError(f"this version knows no command {command['do']!r}")
     done = await store.write(partial(_act, command=command, now=store.now()))
     store.wake()
@@ -76,6 +77,9 @@ def _act(connection: Connection, *, command: Command, now: datetime) -> Any:
     actor = str(command["actor"])
     if command["do"] == "probe_gates":
         return probe_now(connection, now=now, actor=actor)
+    if command["do"] == "exported":
+        shares = [Share(**share) for share in command["shares"]]
+        return note_export(connection, shares, now=now, actor=actor)
     if command["do"] == "restored":
         settle = timedelta(seconds=float(command["settle"]))
         return mark_restored(connection, first_look_at=now + settle, now=now, actor=actor)

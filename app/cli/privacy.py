@@ -26,7 +26,7 @@ from app.lead import LeadState
 from app.settings import Settings, read_settings
 from app.sheet import write_sheet
 from app.store.erasure import find_kin, find_people
-from app.store.extracts import Selection, tabulate, tell_stories
+from app.store.extracts import Selection, list_shares, tabulate, tell_stories
 from app.store.leads import find_lead_id
 from app.store.place import Place
 from app.store.reading import read_beside
@@ -59,11 +59,20 @@ def export(
         until=until and until.replace(tzinfo=UTC),
     )
     stories = read_beside(place, partial(tell_stories, selection=selection))
+    _note_export(place, [str(story["id"]) for story in stories])
     with _open_output(output, encoding="utf-8-sig" if as_csv else "utf-8") as file:
         if as_csv:
             write_sheet(file, tabulate(stories))
         else:
             print_json(stories, file=file)
+
+
+def _note_export(place: Place, lead_ids: Sequence[str]) -> None:
+    """Before anything leaves: what cannot be written into the trail is not handed out."""
+    if lead_ids:
+        shares = read_beside(place, partial(list_shares, lead_ids=lead_ids))
+        told = [asdict(share) for share in shares]
+        command_store(place, {"do": "exported", "shares": told, "actor": name_actor()})
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -9,6 +10,7 @@ from app.errors import LeadgateError
 from app.forms.model import Form, Forms, Mode
 from app.intake.digests import Digests
 from app.lead import Contact, Enquiry, LeadState
+from app.store.acceptance import is_key_taken
 from app.store.leads import write_body
 from app.store.store import Store
 from app.store.words import Acceptance, NewLead, Proof, Suspicion
@@ -29,6 +31,8 @@ class Key:
     value: str
     once_in_ten_minutes: bool = False
     """Whether the same content under another key is the same lead all the same, as on a page loaded twice."""
+    made_here: bool = False
+    """By chance and time: nothing of the sender's is in it."""
 
 
 def read_idempotency_key(header: str | None) -> Key | None:
@@ -82,6 +86,14 @@ class Acceptor:
         ]
         return self._digests.of_body(form.name, content)
 
+    async def is_known(self, form: Form, key: Key) -> bool:
+        """Whether a submission with this key is an earlier one's again."""
+        return await self._store.read(partial(is_key_taken, form=form.name, key=self._hide(key)))
+
+    def _hide(self, key: Key) -> str:
+        """A sender may make one of an e-mail address, and it outlives its lead."""
+        return key.value if key.made_here else self._digests.of_idempotency_key(key.value)
+
     async def accept(
         self,
         enquiry: Enquiry,
@@ -111,7 +123,7 @@ class Acceptor:
                 fingerprint=fingerprint,
                 email_key=self._digests.of_email(contact.email) if contact.email else None,
                 phone_key=self._digests.of_phone(contact.phone) if contact.phone else None,
-                idempotency_key=key.value if key else None,
+                idempotency_key=self._hide(key) if key else None,
                 # Nobody asks what is behind a key that was not given.
                 body_fingerprint=fingerprint
                 if body is None or key is None

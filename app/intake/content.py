@@ -1,10 +1,10 @@
 """What was filled in, as the agent reads it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from app.forms.model import Field, FieldType, Form, Text
-from app.intake.definition import Values
+from app.intake.definition import Definition, Values
 from app.intake.people import split_name
 from app.intake.text import mask_identity_numbers
 from app.lead import Answer, Consent, Contact
@@ -12,8 +12,9 @@ from app.lead import Answer, Consent, Contact
 _YES: Text = {"sv": "Ja", "en": "Yes"}
 
 
-def mask_values(values: Values, *, free: frozenset[str], hidden: frozenset[str]) -> Values:
+def mask_values(values: Values, definition: Definition) -> Values:
     """The values without anybody's personnummer in what a visitor wrote, or what her page put beside it."""
+    free, hidden = definition.free_texts, definition.hidden
     return {
         name: mask_identity_numbers(value, bare=name in free)
         if (name in free or name in hidden) and isinstance(value, str)
@@ -22,11 +23,12 @@ def mask_values(values: Values, *, free: frozenset[str], hidden: frozenset[str])
     }
 
 
-def write_values(values: Values, reworded: Iterable[Field], *, language: str) -> Values:
+def write_values(values: Values, definition: Definition) -> Values:
     """The values of the form's fields in the agency's words: an option's label, "Ja"."""
+    language = definition.form.languages[0]
     return values | {
         field.name: _write_value(field, values[field.name], language)
-        for field in reworded
+        for field in definition.reworded
         if field.name in values
     }
 

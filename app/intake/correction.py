@@ -64,10 +64,8 @@ def _is_told(problem: Problem, changed: set[str]) -> bool:
 def _rewrite(
     lead: Lead, values: Values, changed: set[str], *, phone: str | None, definition: Definition
 ) -> Enquiry:
-    masked = mask_values(values, free=definition.free_texts, hidden=definition.hidden)
-    agency = definition.form.languages[0]
-    reworded = [field for field in definition.reworded if field.name in changed]
-    written = write_values(masked, reworded, language=agency)
+    masked = mask_values(values, definition)
+    written = masked | write_values({name: masked[name] for name in changed & masked.keys()}, definition)
     typed = values.get("phone", "") if phone is None else ""
     unreadable = mask_identity_numbers(typed)
     note = Note(code=MASKED)

@@ -24,6 +24,9 @@ class Digests:
         """Of canonical JSON: the order of keys does not matter, everything else does."""
         return self._digest(f"body\0{form}", _CANONICAL.encode(body))
 
+    def of_idempotency_key(self, key: str) -> str:
+        return self._digest("idempotency", key)
+
     def of_password(self, password: str) -> str:
         return self._digest("password", password)
 

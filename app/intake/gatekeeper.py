@@ -4,7 +4,6 @@ import asyncio
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from app import tally
@@ -17,8 +16,6 @@ from app.intake.limits import Limiter, LimitReached, Place
 from app.intake.proof import NOTHING, Answer, Challenger, Work
 from app.intake.spam import PageSigns, Scorer
 from app.lead import Enquiry, LeadState
-from app.store.acceptance import is_key_taken
-from app.store.store import Store
 from app.store.words import Acceptance, Suspicion
 
 
@@ -46,8 +43,7 @@ class Approach:
 class Gatekeeper:
     """Stands before the acceptor. To be used from one event loop."""
 
-    def __init__(self, store: Store, acceptor: Acceptor, *, limiter: Limiter, challenger: Challenger) -> None:
-        self._store = store
+    def __init__(self, acceptor: Acceptor, *, limiter: Limiter, challenger: Challenger) -> None:
         self._acceptor = acceptor
         self._limiter = limiter
         self._challenger = challenger
@@ -132,9 +128,7 @@ class Gatekeeper:
             return nullcontext(Place(limiter=self._limiter, names=(), items=(), at=now))
 
     async def _is_known(self, form: Form, key: Key | None) -> bool:
-        if key is None:
-            return False
-        return await self._store.read(partial(is_key_taken, form=form.name, key=key.value))
+        return key is not None and await self._acceptor.is_known(form, key)
 
 
 def _count(suspicion: Suspicion, kept: Acceptance, form: Form) -> None:

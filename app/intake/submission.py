@@ -68,9 +68,9 @@ def check_submission(
         page_shown_at=circumstances.page_shown_at,
         now=circumstances.now,
     )
-    masked = mask_values(values, free=definition.free_texts, hidden=definition.hidden)
+    masked = mask_values(values, definition)
     unreadable = mask_identity_numbers(checked.unreadable_phone or "") or None
-    written = write_values(masked, definition.reworded, language=form.languages[0])
+    written = write_values(masked, definition)
     return Enquiry(
         language=language,
         contact=read_contact(written, checked.phone),

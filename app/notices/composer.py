@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from app.errors import LeadNotFound
+from app.errors import KeyMissing, LeadNotFound
 from app.forms.live import LiveForms
 from app.lead import LeadState
 from app.log import get_logger
@@ -85,6 +85,10 @@ class Composer:
             return None
         try:
             lead = await self.store.read(partial(load_lead, lead_id=lead_id))
+        except KeyMissing as error:
+            if notice.kind == "reminder":  # the others are told of all the same
+                return None
+            raise NotSent(f"it is encrypted with key {error.name}, which is missing") from None
         except (ValueError, LeadNotFound):
             _log.error("lead_unreadable", lead=lead_id)
             return None

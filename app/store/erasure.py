@@ -11,6 +11,8 @@ from app.errors import LeadNotFound, OperatorError
 from app.identity import write_reference
 from app.lead import LeadState
 from app.store.audit import add_audit
+from app.store.inbox import find_place
+from app.store.leads import find_lead_id
 from app.store.outbox import has_unresolved_create
 from app.store.receipts import leave_receipt
 from app.store.schema import attempts, leads, outbox, read_paths
@@ -77,6 +79,14 @@ def erase_lead(connection: Connection, lead_id: str, *, now: datetime, actor: st
     leave_receipt(connection, lead_id, why=ERASED, now=now, actor=actor)
     add_audit(connection, ERASED, actor=actor, now=now, lead_id=lead_id, customer_id=row.customer_id)
     return remains
+
+
+def erase_for(
+    connection: Connection, name: str, *, customers: Collection[str] | None, now: datetime, actor: str
+) -> Remains:
+    """By id or reference, for somebody who sees these customers' leads alone. Raises what `erase_lead` does."""
+    lead_id = find_place(connection, find_lead_id(connection, name), customers=customers).lead_id
+    return erase_lead(connection, lead_id, now=now, actor=actor)
 
 
 def _load(connection: Connection, lead_id: str) -> Row[Any]:

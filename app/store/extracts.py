@@ -1,6 +1,6 @@
 """What is taken out of the store for people: a person's data, or an agency's leads as rows of a table."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from app.forms.campaign import CLICK_IDS
 from app.identity import earliest_id
 from app.lead import LeadState
+from app.store.audit import add_audit
 from app.store.schema import outbox
 from app.store.stories import Story, tell_story
 
@@ -51,6 +52,35 @@ def tell_stories(connection: Connection, selection: Selection) -> list[Story]:
     return [tell_story(connection, lead_id) for lead_id in list_selected(connection, selection)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One customer's part of what is handed out."""
+
+    customer_id: str
+    count: int
+    only: str | None
+    """The lead, where it is one alone."""
+
+
+def list_shares(connection: Connection, lead_ids: Sequence[str]) -> list[Share]:
+    found: dict[str, list[str]] = {}
+    for lead_id in lead_ids:
+        statement = select(outbox.c.customer_id).where(outbox.c.lead_id == lead_id)
+        found.setdefault(connection.execute(statement).scalar_one(), []).append(lead_id)
+    return [
+        Share(customer_id=customer_id, count=len(theirs), only=theirs[0] if len(theirs) == 1 else None)
+        for customer_id, theirs in sorted(found.items())
+    ]
+
+
+def note_export(connection: Connection, shares: Iterable[Share], *, now: datetime, actor: str) -> None:
+    """A line of the trail for each customer: who took out how much, and never who was asked for."""
+    for share in shares:
+        detail = None if share.only else f"{share.count} leads"
+        told = {"lead_id": share.only, "customer_id": share.customer_id, "detail": detail}
+        add_audit(connection, "exported", actor=actor, now=now, **told)
+
+
 def tabulate(stories: Sequence[Story]) -> Iterator[Sequence[str]]:
     """The same as a table, its heading first: one row a lead, click ids and consents in columns of their own."""
     rows = [_flatten(story) for story in stories]
@@ -70,6 +100,8 @@ def _flatten(story: Story) -> dict[str, Any]:
     return {
         **{name: story.get(name) for name in ("id", "reference", "form", "receivedAt")},
         "outcome": story.get("status"),
+        # A row that says nothing of the person must say why.
+        **({"unreadable": lead["unreadable"]} if "unreadable" in lead else {}),
         **{name: story.get(name) for name in ("deliveredAt", "vitecLeadId", "purgedAt")},
         **{name: contact.get(name) for name in _CONTACT},
         **{name: lead.get(name) for name in plain},

@@ -122,8 +122,9 @@ def _due(now: datetime) -> tuple[Any, ...]:
 
 
 def note_sent(connection: Connection, notice: Notice, *, to: str, now: datetime) -> None:
-    """A fact: it was handed over. It stands in the lead's history, without an address."""
-    _settle(connection, notice, state="sent", sent_at=now, failure=None)
+    """A fact: it was handed over. It stands in the lead's history, without an address; what was told is not kept,
+    or it would outlive the leads that it is about."""
+    _settle(connection, notice, state="sent", sent_at=now, failure=None, detail={})
     _tell_history(connection, notice, "told", now=now, to=to)
 
 
@@ -144,7 +145,7 @@ def give_back(connection: Connection, claimed: Iterable[Notice]) -> None:
 def drop(connection: Connection, notice: Notice, *, why: str, now: datetime, to: str | None = None) -> None:
     """It is not told: there is nothing to tell any more; or, where `to` names who should have been, it never got
     through, which stands in the lead's history."""
-    _settle(connection, notice, state="dropped", failure=why, unsettled=0)
+    _settle(connection, notice, state="dropped", failure=why, unsettled=0, detail={})
     if to is not None:
         _tell_history(connection, notice, "not_told", now=now, to=to, reason=why)
 

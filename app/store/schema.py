@@ -82,7 +82,7 @@ idempotency_keys = Table(
     metadata,
     # No foreign key: a key outlives purge and erasure of its lead.
     Column("form", String(64), primary_key=True),
-    Column("key", String(255), primary_key=True),
+    Column("key", String(255), primary_key=True),  # a page's own, or a keyed digest of what was sent
     Column("fingerprint", String(32), nullable=False),
     Column("lead_id", String(36), nullable=False),
     sqlite_with_rowid=False,

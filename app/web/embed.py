@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from app.forms.model import Form
 from app.resources import STATIC
+from app.web.origins import read_origin
 from app.web.problems import Refused
 from app.web.reception import Reception
 from app.web.routing import COMPRESSED, make_route
@@ -85,6 +86,8 @@ class Embed:
 
 
 def _explain_origin(form: Form, origin: str) -> str:
+    if read_origin(origin) is None:
+        return "a page from a file, or in a sandbox without allow-same-origin, has no origin that could be listed"
     line = json.dumps([*form.allowed_origins, origin])
     return f"{origin} may not show this form; write under [forms.{form.name}]: allowed_origins = {line}"
 

@@ -6,7 +6,6 @@ much as keeping the lead does.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
@@ -89,13 +88,11 @@ def _find_form(scope: Scope) -> str | None:
 class _QuickRequest(Request):
     """A request whose headers are put into a table once, as a dozen of them are asked for."""
 
+    headers: Headers = Headers()  # no property: looked at a dozen times
+
     def __init__(self, scope: Scope, receive: Receive) -> None:
         super().__init__(scope, receive)
-        self._quick = _QuickHeaders(raw=scope["headers"])
-
-    @property
-    def headers(self) -> Headers:
-        return self._quick
+        self.headers = _QuickHeaders(raw=scope["headers"])
 
     @property
     def query_params(self) -> QueryParams:
@@ -108,12 +105,10 @@ class _QuickHeaders(Headers):
     def __init__(self, *, raw: list[tuple[bytes, bytes]]) -> None:
         super().__init__(raw=raw)
         self._first = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(raw)}
+        self.get = self._first.get  # type: ignore[method-assign]
 
     def __getitem__(self, key: str) -> str:
         return self._first[key]
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self._first.get(key, default)
 
     def getlist(self, key: str) -> list[str]:
         return super().getlist(key) if key in self._first else []

@@ -120,7 +120,7 @@ class Pages:
         if token and token.is_fresh(now):
             # The page and its content: pressed twice it is the same lead, changed it is a new one.
             fingerprint = reception.acceptor.fingerprint(form, enquiry)
-            key = Key(value=f"{token.nonce}:{fingerprint}", once_in_ten_minutes=True)
+            key = Key(value=f"{token.nonce}:{fingerprint}", once_in_ten_minutes=True, made_here=True)
         return await reception.gatekeeper.let_in(
             enquiry,
             form,
@@ -185,18 +185,25 @@ class Pages:
         headers: Mapping[str, str] = _NOTHING,
     ) -> Response:
         language = self.reception.choose_language(request)
-        content = self.reception.renderer.render_form(
-            form,
-            language=language,
-            action=f"/f/{form.name}",
-            token=token or self.reception.signer.issue(form, now=self.reception.now()),
-            values=values,
-            errors=errors,
-            hints=_hint(values, language),
-            hidden=hidden,
-            framed=is_framed(request),
-            problem_status=status if status in {429, 503} else None,
-        )
+        renderer, action, framed = self.reception.renderer, f"/f/{form.name}", is_framed(request)
+        token = token or self.reception.signer.issue(form, now=self.reception.now())
+        if status == 200 and not values and not hidden:
+            content = renderer.render_blank_form(
+                form, language=language, action=action, token=token, framed=framed
+            )
+        else:
+            content = renderer.render_form(
+                form,
+                language=language,
+                action=action,
+                token=token,
+                values=values,
+                errors=errors,
+                hints=_hint(values, language),
+                hidden=hidden,
+                framed=framed,
+                problem_status=status if status in {429, 503} else None,
+            )
         return Response(content, status, page_headers(form) | dict(headers), media_type="text/html")
 
     async def show_thanks(self, request: Request) -> Response:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
+from secrets import token_hex
 from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,6 +19,8 @@ from app.web.script import write_words
 from app.web.theme import has_theme, render_theme
 
 _NOTHING: Mapping[str, str] = {}
+_TOKEN = token_hex(16)
+"""Stands where a page's token will: nothing that an agency writes."""
 _LONGEST_HEADING = 60  # characters
 
 
@@ -26,6 +29,20 @@ class Renderer:
 
     def __init__(self) -> None:
         self._environments: dict[str, Environment] = {}
+        self._blank: dict[tuple[str, str, str, bool | None], tuple[Form, list[bytes]]] = {}
+
+    def render_blank_form(
+        self, form: Form, *, language: str, action: str, token: str, framed: bool | None = False
+    ) -> bytes:
+        """The page as everybody first gets it: rendered once for as long as the form is in force, but for its token."""
+        key = (form.name, language, action, framed)
+        known = self._blank.get(key)
+        if known is None or known[0] is not form:
+            page = self.render_form(
+                form, language=language, action=action, token=_TOKEN, values=_NOTHING, framed=framed
+            )
+            known = self._blank[key] = form, page.split(_TOKEN.encode())
+        return token.encode().join(known[1])
 
     def render_form(
         self,

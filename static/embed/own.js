@@ -21,6 +21,13 @@ const TEXTS = {
 const LONGEST = 20000;
 const NESTED = ["consents", "notice", "marketing"];
 
+// RFC 6901, as a URI fragment.
+const fieldOf = ({ pointer }) =>
+  pointer.slice(2).split("/").map(part => decodeURIComponent(part).replace(/~1/g, "/").replace(/~0/g, "~")).join(".");
+
+// Two forms of one name on a page share no id.
+let made = 0;
+
 const newKey = () => crypto.randomUUID?.() || Array.from(crypto.getRandomValues(new Uint32Array(4))).join("-");
 
 export function enhance(el, one, base, describe, hear) {
@@ -29,9 +36,9 @@ export function enhance(el, one, base, describe, hear) {
   const lang = /^en/.test(set.leadgateLang || document.documentElement.lang) ? "en" : "sv";
   const text = TEXTS[lang];
   const tell = (type, more) => hear(el, { source: "leadgate", v: 1, type, formId: name, ...more });
-  const definition = () => fetch(`${base}/api/v1/forms/${name}`).then(answer => answer.json());
   const unknown = new Set();
   const written = new Map();
+  const shown = {};
   let key = newKey();
   let words;
   let sent = false;
@@ -42,14 +49,37 @@ export function enhance(el, one, base, describe, hear) {
   el.method = "post";
   if (!el.hasAttribute("action")) el.action = `${base}/f/${name}`;
 
+  // --- the form's own definition; where it cannot be had, the console names the cause
+
+  const learn = async () => {
+    if (words) return words;
+    const answer = await fetch(`${base}/api/v1/forms/${name}`).catch(explain);
+    if (answer?.ok) words = await answer.json();
+    else if (answer) await explain();
+    return words;
+  };
+
+  const explain = async () => {
+    const why = await fetch(`${base}/embed/v1/${name}`).then(answer => answer.json()).catch(() => null);
+    console.error(`Leadgate: ${why ? why.detail : base + " cannot be reached"}`);
+  };
+
   // --- the context, in hidden inputs: it goes along however the form is sent, and stays once it has been
 
   one.update = () => {
     if (sent) return;
-    const { pageUrl, receiver, params } = describe(set);
-    const values = { pageUrl, receiver, language: set.leadgateLang, ...params };
+    const { pageUrl, receiver, params, fields } = describe(set);
+    const values = { pageUrl, receiver, language: set.leadgateLang, ...params, ...shown };
+    for (const key in fields) values[declare(key)] = fields[key];
     for (const [key, input] of written) if (!values[key]) input.remove() ?? written.delete(key);
     for (const key in values) if (values[key]) write(key, values[key]);
+  };
+
+  // Attributes know no case. Until the form is known, what stands with hyphens is taken at its word.
+  const declare = key => {
+    const plain = text => text.replace(/[-_]/g, "").toLowerCase();
+    const known = words && Object.keys(words.schema.properties).find(one => plain(one) === plain(key));
+    return known || key[0].toLowerCase() + key.slice(1);
   };
 
   const write = (key, value) => {
@@ -66,14 +96,17 @@ export function enhance(el, one, base, describe, hear) {
 
   const place = async () => {
     const notice = el.querySelector("[data-leadgate-notice]");
-    if (!notice) return;
-    const form = await definition();
-    const shown = form.notice.text[lang] || Object.values(form.notice.text)[0];
-    notice.replaceChildren(
-      ...shown.split("\n\n").map(part => Object.assign(document.createElement("p"), { textContent: part }))
-    );
-    write("notice.version", form.notice.version);
-    write("notice.shownAt", new Date().toISOString());
+    if (!notice && !Object.keys(describe(set).fields)[0]) return;
+    const form = await learn();
+    if (form && notice) {
+      const told = form.notice.text[lang] || Object.values(form.notice.text)[0];
+      notice.replaceChildren(
+        ...told.split("\n\n").map(part => Object.assign(document.createElement("p"), { textContent: part }))
+      );
+      shown["notice.version"] = form.notice.version;
+      shown["notice.shownAt"] = new Date().toISOString();
+    }
+    one.update();
   };
 
   // --- what was filled in
@@ -120,7 +153,7 @@ export function enhance(el, one, base, describe, hear) {
     const given = el.querySelector(`[data-leadgate-error="${CSS.escape(field)}"]`);
     const place = given || document.createElement("p");
     const around = /checkbox|radio/.test(control.type) && (control.closest("fieldset") || control.closest("label"));
-    place.id ||= `leadgate-${name}-${field}`;
+    place.id ||= `leadgate-error-${++made}`;
     place.classList.add("leadgate-error");
     place.textContent = detail;
     if (!given && around?.localName === "fieldset") around.append(place);
@@ -133,8 +166,8 @@ export function enhance(el, one, base, describe, hear) {
 
   const show = errors => {
     const elsewhere = [];
-    for (const { pointer, detail } of errors) {
-      const field = pointer.slice(2).replace(/\//g, ".").replace(/~1/g, "/").replace(/~0/g, "~");
+    for (const error of errors) {
+      const field = fieldOf(error), detail = error.detail;
       const control = controlOf(field);
       if (control && control.type !== "hidden") mark(control, field, detail);
       else elsewhere.push(detail);
@@ -179,9 +212,10 @@ export function enhance(el, one, base, describe, hear) {
     const said = await answer.json();
     if (answer.ok) return accept(said, answer.headers);
     // What was answered 4xx has used no key up; the same key with other words is another lead.
-    const strange = (said.errors || []).filter(({ code }) => code === "unknown_field");
+    const strange = (said.errors || []).filter(({ code }) => code === "unknown_field").map(fieldOf);
     if (said.type?.endsWith("idempotency-key-reused")) key = newKey();
-    else if (strange.length) for (const { pointer } of strange) unknown.add(pointer.slice(2).replace(/\//g, "."));
+    // Left out once; what is still refused then is told.
+    else if (strange.some(field => !unknown.has(field))) for (const field of strange) unknown.add(field);
     else if (said.errors) return show(said.errors);
     else {
       status.textContent = said.detail || said.title;
@@ -211,6 +245,7 @@ export function enhance(el, one, base, describe, hear) {
     } catch {
       // No answer. The same again is no second lead, whichever way it comes: the gateway knows it by its words.
       if (navigator.onLine) HTMLFormElement.prototype.submit.call(el);
+      else tell("form-error", { code: "network" });
       status.textContent = navigator.onLine ? "" : text.offline;
     }
     busy = false;
@@ -219,7 +254,7 @@ export function enhance(el, one, base, describe, hear) {
 
   const start = () => {
     tell("form-started");
-    definition().then(form => (words = form)).catch(() => {});
+    learn().then(one.update).catch(() => {});
   };
 
   el.addEventListener("submit", submit);

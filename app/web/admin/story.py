@@ -1,5 +1,6 @@
 """One lead: what was sent in, its whole way, and what a person may do about it."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -8,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from app.errors import LeadNotFound, OperatorError
+from app.errors import LeadNotFound, OperatorError, StoreUnavailable
 from app.forms.model import Form, Mode
 from app.i18n import get_translations
 from app.lead import Destination, Lead, LeadState
-from app.store.erasure import erase_lead
+from app.store.erasure import Remains, erase_for
 from app.store.inbox import load_whole
 from app.store.operator import Decide, confirm_in_vitec, decide_on, discard_lead, release_lead, retry_lead
 from app.web.admin.backoffice import Backoffice, Visit
@@ -36,7 +37,6 @@ DONE = {
     "retry": "retried",
     "release": "released",
     "confirm": "confirmed",
-    "erase": "erased",
     "discard": "discarded",
 }
 
@@ -57,7 +57,9 @@ class Story:
     async def show(self, visit: Visit) -> Response:
         return await self._show(visit)
 
-    async def _show(self, visit: Visit, *, status: int = 200, problem: str | None = None) -> Response:
+    async def _show(
+        self, visit: Visit, *, status: int = 200, problem: str | None = None, remains: Remains | None = None
+    ) -> Response:
         store = self.backoffice.reception.store
         name, customers = visit.request.path_params["id"], visit.user.customers
         whole = await store.read(partial(load_whole, name=name, customers=customers))
@@ -78,22 +80,26 @@ class Story:
             ],
             correctable=can_be_corrected(whole, form),
             testing=form is not None and form.mode is Mode.TEST,
-            destination=self._find_destination(form, whole.lead),
+            destination=self._find_destination(visit, form, whole.lead),
             contact_id=_find_contact_id(whole.history),
-            done=_read_done(visit.request),
+            done="erased" if remains else _read_done(visit.request),
             problem=problem,
+            remains=remains,
         )
 
-    def _find_destination(self, form: Form | None, lead: Lead | None) -> Destination | None:
-        """By today's forms file; what was sent is what the history says."""
+    def _find_destination(self, visit: Visit, form: Form | None, lead: Lead | None) -> Destination | None:
+        """By today's forms file, which may name another customer; what was sent is what the history says."""
         if form is None or lead is None:
             return None
-        return self.backoffice.reception.forms.current.destination(form, lead.receiver)
+        found = self.backoffice.reception.forms.current.destination(form, lead.receiver)
+        return found if visit.user.sees(found.customer_id) else None
 
     async def act(self, visit: Visit) -> Response:
         action = visit.request.path_params["action"]
         if action not in ACTIONS:
             raise Refused(404)
+        if action == "erase":
+            return await self._erase(visit)
         given = dict(await read_form(visit.request))
         store, now = self.backoffice.reception.store, self.backoffice.reception.now()
         job = partial(
@@ -113,6 +119,26 @@ class Story:
         store.wake()
         return RedirectResponse(f"/admin/leads/{lead_id}?done={DONE[action]}", 303, NO_STORE)
 
+    async def _erase(self, visit: Visit) -> Response:
+        """Answers with the page itself: what is to be done by hand in Vitec is known at this moment alone."""
+        store = self.backoffice.reception.store
+        job = partial(
+            erase_for,
+            name=visit.request.path_params["id"],
+            customers=visit.user.customers,
+            now=self.backoffice.reception.now(),
+            actor=visit.actor,
+        )
+        try:
+            remains = await store.write(job)
+        except LeadNotFound:
+            raise
+        except OperatorError as error:
+            return await self._show(visit, status=409, problem=str(error))
+        with suppress(StoreUnavailable):  # it is erased; what the log still holds goes with the next purge
+            await store.wipe()
+        return await self._show(visit, remains=remains)
+
     def _choose(self, action: str, *, reason: str) -> Decide:
         match action:
             case "retry":
@@ -124,8 +150,6 @@ class Story:
                 )
             case "confirm":
                 return confirm_in_vitec
-            case "erase":
-                return erase_lead
             case _:
                 return partial(discard_lead, reason=reason)
 
