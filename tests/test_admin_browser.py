@@ -14,6 +14,7 @@ from app.store.audit import add_audit
 from app.store.circuits import open_circuit
 from app.store.gates import close_gate
 from app.store.migrate import upgrade
+from app.store.notices import NewNotice, add_notice
 from app.store.outbox import finish_attempt
 from app.store.settling import Hold, Settlement, settle
 from app.store.sqlite import open_writer
@@ -44,6 +45,8 @@ def fill(connection: Connection) -> str:
         connection, GATE, must_claim(connection), status=403, probe_at=probe_at, credential="c", now=NOW
     )
     open_circuit(connection, "https://vitec.test", until=probe_at, now=NOW)
+    notice = NewNotice(key="held:1", kind="held", lead_id=lead_id, since=NOW, unsettled=True)
+    add_notice(connection, notice, now=NOW)
     add_audit(connection, "retried", actor="web:admin", now=NOW, lead_id=lead_id, customer_id="M1")
     return lead_id
 
@@ -110,6 +113,7 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(
         lead,
         f"{lead}/edit",
         "/admin/gates",
+        "/admin/messages",
         "/admin/forms",
         "/admin/audit",
     )

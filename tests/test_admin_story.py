@@ -16,6 +16,7 @@ from app.lead import Contact, Enquiry, LeadState, Marketing, Note, Notice, UtmTa
 from app.store.gates import close_gate, list_gates
 from app.store.history import add_event, load_history
 from app.store.leads import find_status, write_body
+from app.store.notices import NewNotice, add_notice, claim_notices, postpone
 from app.store.outbox import finish_attempt
 from app.store.place import Place
 from app.store.schema import circuits, outbox
@@ -464,3 +465,28 @@ async def test_answers_to_a_post_have_the_same_headers(
         assert HEADERS.items() <= answer.headers.items()
         assert answer.headers.get("access-control-allow-origin") is None
         assert str(answer.url).startswith(f"http://{HOST}/admin")
+
+
+async def test_what_waits_to_be_told_is_listed_to_whom_it_concerns(tmp_path: Path) -> None:
+    async with open_admin(tmp_path) as admin:
+        assert "Everything has been told." in (await admin.get("/admin/messages")).text
+        theirs = await admin.keep(LeadState.HELD)
+        own = await admin.keep(LeadState.HELD, customer_id="M2")
+
+        def fail(connection: Connection) -> None:
+            for lead_id in (theirs, own):
+                new = NewNotice(key=lead_id, kind="held", lead_id=lead_id, since=NOW, unsettled=True)
+                add_notice(connection, new, now=NOW)
+            add_notice(connection, NewNotice(key="gate", kind="gate_closed"), now=NOW)
+            for notice in claim_notices(connection, now=NOW, leased_until=NOW + SECOND):
+                postpone(connection, notice, due_at=NOW + SECOND, failure="ConnectionRefusedError")
+
+        await admin.gateway.store.write(fail)
+        page = text_of((await admin.get("/admin/messages")).text)
+        assert page.count("ConnectionRefusedError") == 3
+        assert "gate_closed" in page
+        await admin.post("/admin/logout")
+        await admin.sign_in("eva")
+        page = (await admin.get("/admin/messages")).text
+        assert page.count("ConnectionRefusedError") == 1
+        assert f"/admin/leads/{own}" in page

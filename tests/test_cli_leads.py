@@ -19,6 +19,7 @@ from app.cli.control import command_store, listening, locate_socket
 from app.errors import LeadgateError, OperatorError
 from app.lead import Consent, Contact, Enquiry, LeadState, Marketing, Note, UtmTag
 from app.store import gates
+from app.store.circuits import open_circuit
 from app.store.leads import write_body
 from app.store.operator import retry_lead
 from app.store.schema import outbox
@@ -246,11 +247,23 @@ def test_gates_are_told_and_probed(store_path: Path, shell: Shell) -> None:
     assert shell("gates").out == (
         "M1 create: closed since 2026-11-24T09:30:00.000Z (Vitec answered 401 to login default); "
         "next try 2026-11-24T09:30:00.000Z\n"
+        "  a wrong user name or password, or Vitec has not opened these calls: `leadgate check --live`. A new "
+        "password in a file is tried by itself, one in .env after a restart\n"
     )
     [gate] = json.loads(shell("gates", "--json").out)
     assert gate["customer"] == "M1"
     assert shell("gates", "probe").out == "1 gate will be probed\n"
     assert json.loads(shell("gates", "--json").out)[0]["probeAt"] != gate["probeAt"]
+
+
+def test_a_destination_that_fails_is_told_beside_the_gates(store_path: Path, shell: Shell) -> None:
+    write(store_path, lambda connection: open_circuit(connection, "https://vitec.test", until=NOW, now=NOW))
+    assert shell("gates").out == (
+        "https://vitec.test: fails, and is left alone since 2026-11-24T09:30:00.000Z; next try "
+        "2026-11-24T09:30:00.000Z\n"
+        "  leads wait, and go by themselves when it is well: nothing need be done here\n"
+        "all gates are open\n"
+    )
 
 
 def test_the_schema_is_told_and_upgraded(shell: Shell) -> None:

@@ -6,9 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
+from app.delivery.auditor import Auditor
 from app.forms.model import CallGroup
+from app.identity import reference_of, write_reference
 from app.notices.operator import MANNERS
 from app.store.circuits import open_circuit
 from app.store.gates import close_gate, open_gate
@@ -305,3 +307,28 @@ async def quarantine(teller: Teller, message: str) -> str:
         lambda write: write.execute(update(outbox).where(outbox.c.lead_id == lead_id).values(values))
     )
     return lead_id
+
+
+async def test_what_the_auditor_finds_is_told_once(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox
+) -> None:
+    async with open_teller(tmp_path, sandbox, mailbox, text=FORMS) as teller:
+        store = teller.rig.store
+        auditor = Auditor(store, teller.rig.courier.terms)
+        teller.rig.moment = store.now() + timedelta(seconds=30)  # the auditor goes by the store's clock
+        lead_id = await teller.rig.submit()
+        await auditor.audit_once()
+        await teller.tell()
+        assert teller.subjects(OPERATOR) == []
+        await store.write(lambda write: write.execute(delete(outbox)))
+        for _ in range(2):
+            await auditor.audit_once()
+            await teller.tell()
+        assert teller.subjects(OPERATOR) == ["Leadgate: The store is in a state that must not be"]
+        told = text_of(mailbox.to(OPERATOR)[0])
+        assert f"nowhere: {write_reference(reference_of(lead_id))}" in told
+        assert "docs/troubleshooting.md" in told
+        teller.rig.pass_time(hours=2)
+        await auditor.audit_once()
+        await teller.tell()
+        assert len(teller.subjects(OPERATOR)) == 1

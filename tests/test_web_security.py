@@ -253,6 +253,7 @@ ROUTES = {
     ("/admin/leads/{id}/{action}", "POST"): OPERATORS,
     ("/admin/leads/{id}/edit", "GET"): OPERATORS,
     ("/admin/leads/{id}/edit", "POST"): OPERATORS,
+    ("/admin/messages", "GET"): OPERATORS,
     ("/admin/gates", "GET"): OPERATORS,
     ("/admin/gates/probe", "POST"): OPERATORS,
     ("/admin/circuits/probe", "POST"): OPERATORS,

@@ -19,7 +19,9 @@ from app.store.vault import Vault
 
 leads = typer.Typer(help="The operator's work with leads.", no_args_is_help=True)
 notices = typer.Typer(help="What people were to be told, and have not been.", invoke_without_command=True)
-gates = typer.Typer(help="What Vitec refuses, and since when.", invoke_without_command=True)
+gates = typer.Typer(
+    help="What Vitec refuses or fails at, since when, and what helps.", invoke_without_command=True
+)
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="LEAD", help="Id or reference, such as K7Q2-9XMF-3H.")]
@@ -114,11 +116,12 @@ def list_gates(context: typer.Context, *, as_json: AsJson = False) -> None:
     """What is closed, and why."""
     if context.invoked_subcommand is not None:
         return
-    rows = reports.list_closed_gates(read_settings())
+    settings = read_settings()
+    rows = reports.list_closed_gates(settings)
     if as_json:
         print_json(rows)
     else:
-        reports.print_gates(rows)
+        reports.print_gates(rows, reports.list_ill_destinations(settings))
 
 
 @gates.command()

@@ -12,6 +12,7 @@ from app.cli.configuration import locate_store
 from app.errors import Mistake, OperatorError, StoreUnavailable
 from app.lead import LeadState
 from app.settings import PREFIX, Settings
+from app.store.circuits import load_circuits
 from app.store.gates import list_gates
 from app.store.keyring import count_behind, find_missing_keys
 from app.store.leads import find_lead_id, list_statuses
@@ -168,11 +169,36 @@ def _write_line(value: Mapping[str, Any]) -> str:
     )
 
 
-def print_gates(rows: Sequence[Row]) -> None:
+def list_ill_destinations(settings: Settings) -> list[Row]:
+    """Those that nobody calls at the moment, or only to see whether they are well again."""
+    return [
+        {"baseUrl": one.base_url, "since": write_moment(one.changed_at), "tryAt": write_moment(one.until)}
+        for one in read_beside(require_store(settings), load_circuits).values()
+        if one.state != "closed"
+    ]
+
+
+_HELP = {
+    401: (
+        "a wrong user name or password, or Vitec has not opened these calls: `leadgate check --live`. A new "
+        "password in a file is tried by itself, one in .env after a restart"
+    ),
+    403: "the brokerage, or Vitec, must open these calls to the login; then `leadgate gates probe`",
+}
+_HELP_ELSE = "the address or the customer's id is probably wrong; when it is mended: `leadgate gates probe`"
+
+
+def print_gates(rows: Sequence[Row], ill: Sequence[Row]) -> None:
     for row in rows:
         print(
             f"{row['customer']} {row['group']}: closed since {row['closedAt']} (Vitec answered {row['status']} "
             f"to login {row['login']}); next try {row['probeAt']}"
+            f"\n  {_HELP.get(row['status'], _HELP_ELSE)}"
+        )
+    for row in ill:
+        print(
+            f"{row['baseUrl']}: fails, and is left alone since {row['since']}; next try {row['tryAt']}"
+            "\n  leads wait, and go by themselves when it is well: nothing need be done here"
         )
     if not rows:
         print("all gates are open")

@@ -3,21 +3,25 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from app import tally
 from app.delivery.parcel import Terms
+from app.identity import reference_of
 from app.log import get_logger
+from app.store.alarms import raise_alarm
 from app.store.invariants import Bounds, audit
-from app.store.store import Store
+from app.store.notices import take_turn
+from app.store.store import Store, Transaction
 from app.vitec.answers import RETRY_AFTER_CAP
 
 _log = get_logger("audit")
 
+ALARM = "invariant"
 EVERY = timedelta(minutes=1)
 _NAMED = 5
-"""Leads that the log names of each kind."""
+"""Leads that are named of each kind."""
 
 
 @dataclass(slots=True)
@@ -26,6 +30,7 @@ class Auditor:
     terms: Terms
     _walked_to: str = ""
     _told: dict[str, int] = field(default_factory=dict)
+    _alarmed: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -45,7 +50,15 @@ class Auditor:
         for name, lead_ids in found.violations.items():
             self._tell(name, lead_ids)
         tally.AUDITED_AT.set(now.timestamp())
+        await self._alarm({name: ids for name, ids in found.violations.items() if ids}, now=now)
         return found.violations
+
+    async def _alarm(self, broken: Mapping[str, Sequence[str]], *, now: datetime) -> None:
+        """The operator, when one that held is found broken."""
+        news = {name: ids for name, ids in broken.items() if name not in self._alarmed}
+        if news:
+            await self.store.write(partial(_raise, news=news, now=now))
+        self._alarmed = frozenset(broken)
 
     def _tell(self, name: str, lead_ids: Sequence[str]) -> None:
         """In the log when it changes; in the metrics always."""
@@ -55,6 +68,13 @@ class Auditor:
             event = "invariant_violated" if lead_ids else "invariant_holds_again"
             log(event, invariant=name, count=len(lead_ids), leads=list(lead_ids[:_NAMED]))
             self._told[name] = len(lead_ids)
+
+
+def _raise(connection: Transaction, *, news: Mapping[str, Sequence[str]], now: datetime) -> None:
+    take_turn(connection)
+    for name, lead_ids in news.items():
+        references = [reference_of(lead_id) for lead_id in lead_ids[:_NAMED]]
+        raise_alarm(connection, ALARM, name, now=now, count=len(lead_ids), references=references)
 
 
 def find_bounds(terms: Terms) -> Bounds:

@@ -22,6 +22,8 @@ MANNERS: Mapping[str, Manner] = {
     "receiver_left": Manner(again=7 * _DAY),
     "unsent": Manner(patience=timedelta(minutes=5), window=timedelta(hours=1), again=_DAY),
     "duplicate": Manner(passing=True),
+    # Found on a walk through all leads, that comes by again some time: its end cannot be told.
+    "invariant": Manner(passing=True, window=timedelta(hours=1)),
 }
 
 DIGEST = "quarantine"
@@ -37,27 +39,39 @@ _TITLES = {
     "receiver_left": ("A receiver has left Vitec", "The receiver is there again"),
     "unsent": ("Messages do not get through", "Messages get through again"),
     "duplicate": ("A lead is in Vitec more than once", ""),
+    "invariant": ("The store is in a state that must not be", ""),
 }
 
 _ADVICE = {
-    "leads_held": "leadgate leads list --state held",
+    "leads_held": (
+        "leadgate leads show REFERENCE has the reason in Vitec's own words; when that is mended: leadgate leads retry "
+        "REFERENCE. What the visitor got wrong is corrected on the lead's page in /admin"
+    ),
     "waiting": "leadgate gates; leadgate leads list --state pending",
     "waiting_long": "leadgate gates; leadgate leads list --state pending",
-    "gate_closed": "leadgate check --live; when it is mended: leadgate gates probe",
+    "gate_closed": "leadgate gates says what helps; leadgate check --live asks Vitec which calls it refuses",
     "circuit_open": "leads are kept and delivered when it answers; nothing needs to be done here",
     "disk_low": "make room: below 64 MB new leads are refused",
     "receiver_left": "change the receiver in the forms file: Vitec refuses every lead for it",
-    "unsent": "leadgate notices",
+    "unsent": "leadgate notices, or Messages in /admin, says what and why",
     "duplicate": "remove one of the two in Vitec",
+    "invariant": "keep a copy of the store; docs/troubleshooting.md says what each of them means, and what to do",
 }
 
 _Line = Callable[[Mapping[str, Any]], str]
 
 
-def _write_held(item: Mapping[str, Any]) -> str:
+def _write_leads(item: Mapping[str, Any]) -> str:
     named = ", ".join(write_reference(one) for one in item["references"])
-    more = ", …" if item["count"] > len(item["references"]) else ""
-    return f"{item['count']} held: {named}{more}"
+    return f"{named}, …" if item["count"] > len(item["references"]) else named
+
+
+def _write_held(item: Mapping[str, Any]) -> str:
+    return f"{item['count']} held: {_write_leads(item)}"
+
+
+def _write_invariant(item: Mapping[str, Any]) -> str:
+    return f"{item['subject']}: {_write_leads(item)}"
 
 
 def _write_waiting(item: Mapping[str, Any]) -> str:
@@ -77,6 +91,7 @@ _LINES: Mapping[str, _Line] = {
         f"{item['id']} of customer {item['customer']} is {item['verdict']} ({', '.join(item['used_by'])})"
     ),
     "unsent": lambda item: f"{item['count']} by {item['subject']}, the last failure: {item['failure']}",
+    "invariant": _write_invariant,
     "duplicate": lambda item: f"lead {write_reference(item['reference'])}: {item['vitec_id']}",
 }
 

@@ -52,7 +52,7 @@ _NAMED = 20
 _DIGESTED = 200
 _DIGEST_EVERY = timedelta(days=1)
 
-_RAISED_ELSEWHERE = ("duplicate", "receiver_left")
+_RAISED_ELSEWHERE = ("duplicate", "invariant", "receiver_left")
 """Alarms that are noted where they are found."""
 _NOTHING: Conditions = {}
 _REMINDED = 200

@@ -1,6 +1,6 @@
 """What people are told, with an outbox of its own: written before it is sent, settled after, told once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, func, insert, or_, select, update
 
 from app.store.history import add_event
-from app.store.schema import IS_DUE, notices
+from app.store.schema import IS_DUE, notices, outbox
 from app.store.turns import take_turns
 
 _CLAIMED_AT_ONCE = 20
@@ -178,9 +178,18 @@ def find_last(connection: Connection, kind: str) -> datetime | None:
     return found
 
 
-def list_unsent(connection: Connection, *, tries: int = 0) -> list[dict[str, Any]]:
-    """What waits to be told after so many tries, for the operator: no address, no personal data."""
-    rows = connection.execute(select(notices).where(IS_DUE, notices.c.tries >= tries).order_by(notices.c.id))
+def list_unsent(
+    connection: Connection, *, tries: int = 0, customers: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """What waits to be told after so many tries, for the operator: no address, no personal data.
+
+    With `customers`, of their leads alone.
+    """
+    waiting = select(notices).where(IS_DUE, notices.c.tries >= tries).order_by(notices.c.id)
+    if customers is not None:
+        theirs = select(outbox.c.lead_id).where(outbox.c.customer_id.in_(customers))
+        waiting = waiting.where(notices.c.lead_id.in_(theirs))
+    rows = connection.execute(waiting)
     return [
         {
             "kind": row.kind,

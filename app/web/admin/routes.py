@@ -7,6 +7,7 @@ from app.web.admin.correction import Correction
 from app.web.admin.entrance import Entrance
 from app.web.admin.gates import Gates
 from app.web.admin.inbox import Inbox
+from app.web.admin.messages import Messages
 from app.web.admin.shelf import Shelf
 from app.web.admin.story import Story
 from app.web.admin.trail import Trail
@@ -19,6 +20,7 @@ def list_routes(backoffice: Backoffice) -> list[Route]:
         *Correction(backoffice).routes(),  # before the story's, whose address for actions takes every name
         *Story(backoffice).routes(),
         *Gates(backoffice).routes(),
+        *Messages(backoffice).routes(),
         *Shelf(backoffice).routes(),
         *Trail(backoffice).routes(),
     ]

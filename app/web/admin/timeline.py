@@ -117,6 +117,8 @@ def _tell_event(entry: Mapping[str, Any], kind: str, gettext: Gettext) -> Step:
             else gettext("Quarantined: it looked like spam")
         )
         return Step(at=entry["at"], title=title, lines=describe_suspicion(entry, gettext), tone="bad")
+    if kind in {"told", "not_told"}:
+        return _tell_telling(entry, kind, gettext)
     title, tone = _name_events(gettext).get(kind, (kind.replace("_", " ").capitalize(), "quiet"))
     actor = entry.get("actor")
     rest = [f"{name}: {value}" for name, value in entry.items() if name not in _TOLD and name != "version"]
@@ -133,6 +135,33 @@ def _tell_event(entry: Mapping[str, Any], kind: str, gettext: Gettext) -> Step:
         words=entry.get("reason"),
         actor=actor,
         tone="person" if actor and tone == "quiet" else tone,
+    )
+
+
+def _tell_telling(entry: Mapping[str, Any], kind: str, gettext: Gettext) -> Step:
+    to, what = str(entry.get("to")), str(entry.get("what"))
+    told = {
+        "office": gettext("The office was told"),
+        "visitor": gettext("The visitor got a receipt"),
+        "operator": gettext("The operator was told"),
+    }
+    failed = {
+        "office": gettext("The office could not be told"),
+        "visitor": gettext("The visitor's receipt did not get through"),
+        "operator": gettext("The operator could not be told"),
+    }
+    matters = {
+        "held": gettext("that it is held"),
+        "late": gettext("that it is late"),
+        "landed": gettext("that it is in Vitec"),
+        "reminder": gettext("that nobody has settled it yet"),
+    }
+    return Step(
+        at=entry["at"],
+        title=(told if kind == "told" else failed).get(to, to),
+        lines=(matters[what],) if what in matters else (),
+        words=entry.get("reason"),
+        tone="quiet" if kind == "told" else "bad",
     )
 
 

@@ -57,6 +57,10 @@ class Wording:
     def field(self, name: str) -> str:
         return name_field(name, self.gettext)
 
+    def matter(self, kind: str) -> str:
+        """What a message is about; the operator's own alarms by the names that the webhook gives them."""
+        return _name_matters(self.gettext).get(kind, kind)
+
     def circuit(self, state: str) -> str:
         return _name_circuits(self.gettext).get(state, state)
 
@@ -140,3 +144,13 @@ def name_field(name: str, gettext: Gettext) -> str:
         "message": gettext("Message"),
     }
     return names.get(name, name)
+
+
+def _name_matters(gettext: Gettext) -> dict[str, str]:
+    return {
+        "held": gettext("To the office: held"),
+        "late": gettext("To the office: late"),
+        "landed": gettext("To the office: in Vitec"),
+        "reminder": gettext("To the office: a reminder"),
+        "receipt": gettext("To the visitor: a receipt"),
+    }
