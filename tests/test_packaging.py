@@ -81,7 +81,8 @@ def test_the_wheel_runs_by_itself(installed: Path, tmp_path: Path) -> None:
         assert process.stdout is not None
         said = "".join(process.stdout.readline() for _ in range(7))
         try:
-            page, inbox, gateway = re.findall(r"http://[\d.]+:\d+", said)
+            page, inbox, gateway, admin = re.findall(r"http://[\d.]+:\d+", said)
+            assert admin == gateway
             assert "Tallvinden" in httpx.get(page).text
             assert "Inkorgen" in httpx.get(inbox).text
             form = httpx.get(f"{gateway}/f/vardering?lang=sv")
