@@ -312,9 +312,13 @@ def test_a_writer_outlives_the_loop_that_asked(engine: Engine) -> None:
 @pytest.mark.anyio
 async def test_readiness_is_a_write_that_reached_the_disk(store: Store) -> None:
     await store.prove_writable()
-    first = await store.read(lambda connection: connection.execute(select(meta.c.value)).scalar_one())
+    first = await store.read(
+        lambda connection: connection.execute(select(meta.c.value).where(meta.c.name == "proof")).scalar_one()
+    )
     await store.prove_writable()
-    second = await store.read(lambda connection: connection.execute(select(meta.c.value)).scalar_one())
+    second = await store.read(
+        lambda connection: connection.execute(select(meta.c.value).where(meta.c.name == "proof")).scalar_one()
+    )
     assert first != second
 
 
