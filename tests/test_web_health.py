@@ -24,7 +24,7 @@ async def test_alive_whatever_the_store_and_ready_only_when_it_can_be_written(tm
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/okand", "/admin", "/static/okand.css", "/static/%00", "/static/../app/main.py"]
+    "path", ["/", "/okand", "/static/okand.css", "/static/%00", "/static/../app/main.py"]
 )
 async def test_what_is_not_there_is_a_page_for_a_browser_and_a_problem_for_a_program(
     tmp_path: Path, path: str

@@ -27,7 +27,7 @@ _FIVE_MINUTES = "public, max-age=300"
 # Any page may read them: a browser checks an integrity value only of what it was allowed to read.
 _FOR_EVERYONE = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 
-_COMMENTS = re.compile(r"^\s*//.*\n", re.MULTILINE)
+_COMMENTS = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
 _TOKENS = re.compile(r'("[^"\n]*"|`[^`]*`)|\s*([^\w\s"`])\s*|\s+')
 
 
