@@ -38,6 +38,14 @@ async def test_what_is_not_there_is_a_page_for_a_browser_and_a_problem_for_a_pro
         assert program.headers["vary"] == browser.headers["vary"] == "Accept"
 
 
+async def test_where_nobody_may_sign_in_the_operators_pages_are_not_there(tmp_path: Path) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        for accept in ("*/*", "text/html"):
+            assert (await gateway.client.get("/admin", headers={"Accept": accept})).status_code == 404
+        program = await gateway.client.get("/admin", headers={"Accept": "application/json"})
+        assert (program.status_code, program.headers["content-type"]) == (404, "application/problem+json")
+
+
 async def test_a_file_is_kept_for_ever_only_under_its_own_digest(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         page = (await gateway.client.get("/f/kontakt")).text
