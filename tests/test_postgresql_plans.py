@@ -1,5 +1,6 @@
 """A store that has run for years answers as fast as a new one."""
 
+import re
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
@@ -19,6 +20,7 @@ pytest_plugins = ["tests.store_fixtures"]
 
 
 DELIVERED, PENDING = 200_000, 200
+PARTIAL = {"ix_outbox_due", "ix_outbox_undelivered", "ix_outbox_waiting_for_people", "ix_outbox_leased"}
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +86,9 @@ def test_a_scrape_walks_what_is_undelivered_alone(full: Engine) -> None:
     with full.begin() as connection:
         connection.execute(text("ANALYZE"))
     plan = explain(full, load_standing)
-    assert "ix_outbox_due on outbox" in plan
-    assert "ix_outbox_waiting_for_people on outbox" in plan
+    # Which of them is cheapest hangs on the sample that ANALYZE took; each leaves out what was delivered.
+    used = set(re.findall(r"Scan using (\w+) on outbox|Bitmap Index Scan on (\w+)", plan))
+    assert used and {"".join(names) for names in used} <= PARTIAL
     assert "Seq Scan on outbox" not in plan
 
 
