@@ -97,15 +97,17 @@ class Visitors:
 
     async def judge(self, fault: str, *, names: Mapping[str, str], note: str = "") -> Row:
         """From the store and the sandbox's truth, once the gateways have ended."""
-        stored = {
-            row["id"]: row["status"] for row in json.loads(await ask("leads", "list", "--json", names=names))
-        }
+        rows = json.loads(await ask("leads", "list", "--json", names=names))
+        stored = {row["id"]: row["status"] for row in rows}
+        held = await ask("leads", "list", "--state", "held", names=names)
+        reasons = Counter(line.split(maxsplit=5)[5] for line in held.splitlines() if "held" in line)
         copies = await self.count_copies()
         ids = set(self.acknowledged.values())
         states = Counter(stored.get(one, "missing") for one in ids)
         arrived = sum(stored.get(one) == "delivered" and copies[one] >= 1 for one in ids)
         restless = states["pending"]
         notes = [note, f"{restless} never came to rest" if restless else ""]
+        notes += [f"{count} held: {reason.replace(',', ';')}" for reason, count in reasons.items()]
         return Row(
             fault=fault,
             trials=len(ids),

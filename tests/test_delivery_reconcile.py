@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.delivery.parcel import Terms
+from app.delivery.reconcile import MAY_EXIST
 from app.lead import LeadState
 from app.sandbox.faults import FaultOrder
 from app.store.gates import list_gates
@@ -200,6 +201,24 @@ async def test_a_look_that_fails_decides_nothing(tmp_path: Path, sandbox: Runnin
         await rig.live(seconds=900, until=LeadState.DELIVERED, lead_id=lead_id)
         assert (await rig.status(lead_id)).state is LeadState.DELIVERED
         assert rig.copies(lead_id) == 1
+
+
+@pytest.mark.parametrize("silences", [1, 2])
+async def test_a_moments_silence_before_a_create_leaves_nothing_to_a_human(
+    tmp_path: Path, sandbox: Running, silences: int
+) -> None:
+    async with open_rig(tmp_path, sandbox, settle=SETTLE) as rig:
+        await _prove(rig)
+        rig.fault("drop_before", operation="listLeadsOfContacts", times=silences)
+        rig.fault("drop_before", operation="createLead", times=1)
+        lead_id = await rig.submit()
+        await rig.live(seconds=900, until=LeadState.DELIVERED, lead_id=lead_id)
+        status = await rig.status(lead_id)
+        if silences == 1:
+            assert status.state is LeadState.DELIVERED
+            assert rig.copies(lead_id) == 1
+        else:
+            assert status.reason == f"{MAY_EXIST}: the contact's leads could not be read before it was sent"
 
 
 async def test_five_unknown_creates_are_enough(tmp_path: Path, sandbox: Running) -> None:

@@ -218,9 +218,12 @@ class Courier:
         """The contact's lead ids as they stand; what cannot be read never keeps a lead from being sent."""
         if parcel.claim.may_not_read:
             return None
-        await self.ledger.pace.wait()
-        answer = await self.client.list_leads(parcel.login, parcel.customer_id, contact_id)
-        await self._count(parcel, answer)
+        for _ in range(2):  # a moment's silence would leave an unknown outcome to a human
+            await self.ledger.pace.wait()
+            answer = await self.client.list_leads(parcel.login, parcel.customer_id, contact_id)
+            await self._count(parcel, answer)
+            if answer.status is not None:
+                break
         await self._reconciler.note_bar(parcel, answer)
         return parse_lead_ids(answer)
 
