@@ -57,10 +57,18 @@ class IdentitySource:
         digits = f"{high:016x}{low:016x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
+    def step_aside(self) -> None:
+        """Away from where another process counts: one that has made the same reference is about to make the next."""
+        with self._lock:
+            self._begin(self._last_ms + 1)
+
+    def _begin(self, milliseconds: int) -> None:
+        self._last_ms = milliseconds
+        self._counter = self._random.take(2) & (_COUNTER_MASK >> 1)
+
     def _advance(self, milliseconds: int) -> None:
         if milliseconds > self._last_ms:
-            self._last_ms = milliseconds
-            self._counter = self._random.take(2) & (_COUNTER_MASK >> 1)
+            self._begin(milliseconds)
         elif self._counter < _COUNTER_MASK:
             self._counter += 1
         else:  # 512 and more in one millisecond: borrow from the next, as the RFC allows

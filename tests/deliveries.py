@@ -25,10 +25,11 @@ from app.intake.submission import Circumstances, check_submission
 from app.lead import LeadState
 from app.sandbox.config import AGENT, LEAD_SOURCE
 from app.sandbox.faults import FaultOrder
-from app.store.claiming import Selection, claim_next
+from app.store.claiming import claim_next
 from app.store.history import load_history
 from app.store.leads import find_status
 from app.store.place import Place
+from app.store.queues import Selection
 from app.store.store import Store
 from app.store.words import Claim, LeadStatus
 from app.vitec.client import VitecClient

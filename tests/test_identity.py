@@ -137,3 +137,16 @@ def test_any_text_is_a_reference_or_none(text: str) -> None:
     read = read_reference(text)
 
     assert read is None or read_reference(write_reference(read)) == read
+
+
+def test_two_processes_at_one_counter_part() -> None:
+    """However many references of the millisecond the other one has taken in a row."""
+    one, met = IdentitySource(), 0
+    taken = {reference_of(one.new_id(NOW)) for _ in range(400)}
+    for _ in range(100):
+        other = IdentitySource()
+        if reference_of(other.new_id(NOW)) in taken:
+            met += 1
+            other.step_aside()
+            assert reference_of(other.new_id(NOW)) not in taken
+    assert met

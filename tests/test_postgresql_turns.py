@@ -16,10 +16,11 @@ from sqlalchemy import Connection, Engine, insert, select, text, update
 from app.errors import StoreUnavailable
 from app.identity import IdentitySource
 from app.store.acceptance import accept_all
-from app.store.claiming import Selection, claim_next
+from app.store.claiming import claim_next
 from app.store.gates import close_gate
 from app.store.operator import discard_lead
 from app.store.outbox import LeaseLost, hold, mark_delivered, start_attempt
+from app.store.queues import Selection
 from app.store.schema import metadata, outbox
 from app.store.words import Acceptance, Claim
 from app.store.writer import Writer

@@ -1,8 +1,11 @@
 """A store that has run for years answers as fast as a new one: which index each hot statement uses."""
 
+import itertools
+import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,16 +13,18 @@ from sqlalchemy import Connection, Engine, event, insert, text
 
 from app.identity import IdentitySource, reference_of
 from app.store.acceptance import accept_all
+from app.store.claiming import claim_next
 from app.store.invariants import Bounds, audit
 from app.store.leads import find_oldest_undelivered
 from app.store.migrate import upgrade
 from app.store.outbox import clear_leases
 from app.store.quarantine import list_unnamed, mark_named
+from app.store.queues import Selection
 from app.store.schema import gates, leads, outbox
 from app.store.sqlite import open_writer
 from app.store.standing import load_standing
 from app.store.words import Proof
-from tests.stores import LEASE, NOW, claim, new_lead
+from tests.stores import LEASE, NOW, claim, keep, new_lead
 
 pytest_plugins = ["tests.store_fixtures"]
 
@@ -33,6 +38,15 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         upgrade(connection)
     with engine.begin() as connection:
         _fill(connection)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_writer(tmp_path / "leads.db")
+    with engine.connect() as connection:
+        upgrade(connection)
     yield engine
     engine.dispose()
 
@@ -88,7 +102,7 @@ def explain(engine: Engine, job: Callable[[Connection], object]) -> list[str]:
         plan = [
             row[3]
             for statement, parameters in asked
-            if statement.startswith(("SELECT", "UPDATE"))
+            if statement.startswith(("SELECT", "UPDATE", "WITH"))
             for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters)
         ]
         connection.rollback()
@@ -109,10 +123,44 @@ def test_a_claim_walks_the_due_alone(full: Engine, analysed: bool) -> None:
         with full.begin() as connection:
             connection.execute(text("ANALYZE"))
     plan = explain(full, claim)
-    assert plan[0] == "SEARCH outbox USING INDEX ix_outbox_due (form=? AND next_attempt_at<?)"
+    queue = "form=? AND login=? AND customer_id=? AND next_attempt_at<?"
+    assert f"SEARCH outbox USING INDEX ix_outbox_due ({queue})" in plan
     assert any(step.startswith("SEARCH other USING INDEX ix_outbox_leased") for step in plan)
-    assert [step for step in scans(plan) if step != "SCAN gates"] == []
+    assert [step for step in scans(plan) if step not in {"SCAN gates", "SCAN heads", "SCAN anon_1"}] == []
     assert not any("TEMP B-TREE" in step for step in plan)
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(shut=frozenset({"default"})),
+        Selection(allowances={frozenset({"default"}): 1}),
+        Selection(per_customer=1, suspects=False),
+        Selection(suspects=True),
+    ],
+)
+def test_a_backlog_that_may_not_go_costs_a_claim_nothing(empty: Engine, selection: Selection) -> None:
+    """Neither one that waits behind its destination, nor one beside the lead that is asked for."""
+    with empty.begin() as connection:
+        keep(connection, form="other", login="second")
+    few = count_steps(empty, selection)
+    with empty.begin() as connection:
+        accept_all(connection, [new_lead() for _ in range(3000)], IdentitySource())
+    # What a step of an index costs depends a little on how deep it is.
+    assert count_steps(empty, selection) < few + 500
+
+
+def count_steps(engine: Engine, selection: Selection) -> int:
+    """SQLite's own instructions that a claim takes."""
+    steps = itertools.count()
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.set_progress_handler(lambda: next(steps) < 0, 1)
+        claim_next(connection, now=NOW, leased_until=NOW + LEASE, selection=selection)
+        driver.set_progress_handler(None, 0)
+        connection.rollback()
+    return next(steps)
 
 
 def test_the_oldest_undelivered_is_found_among_the_pending(full: Engine) -> None:

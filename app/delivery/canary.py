@@ -9,8 +9,9 @@ from app.delivery.verdicts import CallFinding, explain
 from app.delivery.worker import Worker
 from app.forms.model import CallGroup, Login
 from app.lead import LeadState
-from app.store.claiming import Selection, claim_next
+from app.store.claiming import claim_next
 from app.store.leads import find_status
+from app.store.queues import Selection
 from app.store.store import Store
 from app.vitec.client import VitecClient
 from app.vitec.readings import carries_marker, parse_incoming, parse_lead_ids

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
@@ -10,7 +11,8 @@ from app.delivery.courier import Courier
 from app.delivery.upkeep import Upkeep, list_logins
 from app.errors import StoreError
 from app.log import get_logger
-from app.store.claiming import Selection, claim_in_order, find_suspects
+from app.store.claiming import claim_in_order
+from app.store.queues import Selection
 from app.store.store import Store
 from app.store.words import Claim
 
@@ -19,6 +21,8 @@ _log = get_logger("delivery")
 POLL = timedelta(seconds=1)
 """Between looks for what has become due, when nobody calls."""
 
+_REST = 0.02
+"""Seconds after a look in vain: when leads come by the thousand, none may go, and each of them calls."""
 
 _TURNS_WITHIN = timedelta(seconds=30)
 
@@ -37,7 +41,8 @@ class Worker:
         self._stopping = False
         self._turns: set[asyncio.Task[None]] = set()
         self._last_form: str | None = None
-        self._turned_at = monotonic()
+        self._holds_suspect = False
+        self._turned_at = self._looked_in_vain_at = monotonic()
         store.when_accepted(self._wake.set)
 
     async def run(self) -> None:
@@ -59,18 +64,20 @@ class Worker:
 
     async def _start_turns(self) -> None:
         """Claims while there is work and a free hand. A suspect of crashes gets the process to itself."""
-        if await self._store.read(partial(find_suspects, now=self._now())):
-            if not self._turns and (claim := await self._claim(suspects=True)):
-                self._start(claim)
-            if self._turns or self._stopping:
-                return
-        while len(self._turns) < self.courier.terms.concurrency and not self._stopping:
+        while self._may_claim():
             claim = await self._claim()
             if claim is None:
+                self._looked_in_vain_at = monotonic()
                 return
             self._start(claim)
 
-    async def _claim(self, *, suspects: bool = False) -> Claim | None:
+    def _may_claim(self) -> bool:
+        """Without asking the store, which has visitors to serve."""
+        if self._stopping or self._holds_suspect or len(self._turns) >= self.courier.terms.concurrency:
+            return False
+        return self._find_shut() < set(self.courier.forms.current.logins)
+
+    async def _claim(self) -> Claim | None:
         now = self._now()
         terms = self.courier.terms
         claim = await self._store.write(
@@ -80,28 +87,35 @@ class Worker:
                 settle=terms.settle + terms.timeout,
                 now=now,
                 leased_until=now + terms.lease,
-                selection=self._select(suspects=suspects),
+                selection=self._select(),
+                alone=not self._turns,
             )
         )
         if claim is not None:
             self._last_form = claim.form
+            self._holds_suspect = claim.crashes > 0
         return claim
 
-    def _select(self, *, suspects: bool) -> Selection:
-        shut: set[str] = set()
-        allowances = {}
-        for base_url, logins in list_logins(self.courier.forms).items():
-            circuit = self.courier.ledger.health.circuits.get(base_url)
-            if circuit is not None and circuit.state == "open":
-                shut |= logins
-            elif circuit is not None and circuit.state == "trying":
-                allowances[logins] = circuit.allowance
+    def _select(self) -> Selection:
+        circuits = self.courier.ledger.health.circuits
         return Selection(
             after_form=self._last_form,
-            shut=frozenset(shut),
-            allowances=allowances,
+            shut=self._find_shut(),
+            allowances={
+                logins: circuits[base_url].allowance
+                for base_url, logins in list_logins(self.courier.forms).items()
+                if base_url in circuits and circuits[base_url].state == "trying"
+            },
             per_customer=self._per_customer(),
-            suspects=suspects,
+        )
+
+    def _find_shut(self) -> frozenset[str]:
+        """The logins whose destination is not called at all for now."""
+        circuits = self.courier.ledger.health.circuits
+        return frozenset(
+            name
+            for name, login in self.courier.forms.current.logins.items()
+            if login.base_url in circuits and circuits[login.base_url].state == "open"
         )
 
     def _per_customer(self) -> int | None:
@@ -125,13 +139,15 @@ class Worker:
 
     def _end_turn(self, turn: asyncio.Task[None]) -> None:
         self._turns.discard(turn)
+        self._holds_suspect = False  # it was the only one
         self._wake.set()
 
     async def _wait(self) -> None:
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), POLL.total_seconds())
-        except TimeoutError:
-            return
+        rest = self._looked_in_vain_at + _REST - monotonic()
+        if rest > 0 and not self._stopping:
+            await asyncio.sleep(rest)
 
     async def turns(self) -> bool:
         """Whether it has looked for leads lately: it does so each second, however many are under way."""

@@ -74,6 +74,7 @@ def _accept_alone(
         if is_broken(error):
             raise
         if isinstance(error, IntegrityError) and draws > 1:
+            identities.step_aside()
             return _accept_alone(connection, new, identities, draws=draws - 1)
         _log.error("lead_refused_by_database", form=new.form, cause=describe(error))
         return StoreUnavailable("the database refused the lead")

@@ -1,15 +1,18 @@
 """Who is next: the due leads, fairly by form, with open gates, sound destinations and nobody in each other's way."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
     Row,
     Select,
+    bindparam,
     case,
     exists,
     func,
@@ -23,9 +26,9 @@ from sqlalchemy import (
 from app.forms.model import CallGroup
 from app.log import get_logger
 from app.store.gates import begin_probe
-from app.store.leads import list_forms
 from app.store.operator import mark_restored
-from app.store.schema import IS_PENDING, IS_UNRESOLVED, attempts, gates, outbox
+from app.store.queues import Queue, Selection, find_open_queues
+from app.store.schema import IS_PENDING, IS_UNRESOLVED, Instant, attempts, gates, outbox
 from app.store.turns import take_turns
 from app.store.words import Claim
 
@@ -33,24 +36,6 @@ _log = get_logger("store")
 
 _READ = CallGroup.READ.value
 _NOT_KNOWN = ("open", "unknown")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Which of the due leads a worker may take."""
-
-    after_form: str | None = None
-    """The form served last: the others come first."""
-    shut: frozenset[str] = frozenset()
-    """Logins whose destination is not called at all for now."""
-    allowances: Mapping[frozenset[str], int] = field(default_factory=dict)
-    """Logins of destinations that are being tried, and how many of their leads may be under way."""
-    per_customer: int | None = None
-    """How many leads of one customer may be under way."""
-    suspects: bool | None = None
-    """Only those whose claim ended in a crash, which are worked on alone; or only the others; None for all."""
-    lead_id: str | None = None
-    """This lead and no other."""
 
 
 _ANY = Selection()
@@ -64,12 +49,20 @@ def claim_in_order(
     now: datetime,
     leased_until: datetime,
     selection: Selection = _ANY,
+    alone: bool = True,
 ) -> Claim | None:
-    """The next lead; none from a store that has stepped back in time until each is marked to be looked for first."""
+    """The next lead; none from a store that has stepped back in time until each is marked to be looked for first.
+
+    A suspect of crashes goes before all others, and to nobody who is not `alone`.
+    """
     if steps_back(connection):
         count = mark_restored(connection, first_look_at=now + settle, now=now)
         _log.error("store_stepped_back", leads=count)
         return None
+    suspects = find_suspects(connection, now=now)
+    if suspects and not alone:
+        return None
+    selection = replace(selection, suspects=suspects)
     return claim_next(connection, now=now, leased_until=leased_until, selection=selection)
 
 
@@ -79,8 +72,8 @@ def claim_next(
     """Takes the due lead whose turn it is."""
     # What another worker is about to lease cannot be seen: claims are made one after the other.
     take_turns(connection, ["claim"])
-    due = _due(connection, selection, now=now)
-    lead_id = _find(connection, due, selection)
+    open_queues = find_open_queues(connection, selection, now=now)
+    lead_id = _find(connection, open_queues, selection, now=now) if open_queues else None
     if lead_id is None:
         return None
     row = connection.execute(
@@ -101,11 +94,20 @@ def claim_next(
 
 def find_suspects(connection: Connection, *, now: datetime) -> bool:
     """Whether a lead is due that must be worked on alone."""
+    return bool(connection.execute(_select_suspects(), {"now": now}).scalar_one())
+
+
+# Statements of every claim are made once: to put one together costs more than to run it.
+_NOW = bindparam("now", type_=Instant)
+
+
+@cache
+def _select_suspects() -> Select[Any]:
     crashed = exists().where(
-        IS_PENDING, outbox.c.crashes > literal_column("0"), outbox.c.next_attempt_at <= now, _is_free(now)
+        IS_PENDING, outbox.c.crashes > literal_column("0"), outbox.c.next_attempt_at <= _NOW, _is_free()
     )
-    expired = exists().where(IS_PENDING, outbox.c.leased_until <= now)
-    return bool(connection.execute(select(or_(crashed, expired))).scalar_one())
+    expired = exists().where(IS_PENDING, outbox.c.leased_until <= _NOW)
+    return select(or_(crashed, expired))
 
 
 def _is_suspect() -> ColumnElement[bool]:
@@ -113,90 +115,83 @@ def _is_suspect() -> ColumnElement[bool]:
     return or_(outbox.c.crashes > 0, outbox.c.leased_until.is_not(None))
 
 
-def _is_free(now: datetime) -> ColumnElement[bool]:
-    return or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= now)
+def _list_suspects() -> CompoundSelect[Any]:
+    """By their own small indexes, however many others wait."""
+    crashed = select(outbox.c.lead_id).where(IS_PENDING, outbox.c.crashes > literal_column("0"))
+    return crashed.union(select(outbox.c.lead_id).where(outbox.c.leased_until.is_not(None)))
 
 
-def _due(connection: Connection, selection: Selection, *, now: datetime) -> Select[Any]:
+def _is_free() -> ColumnElement[bool]:
+    return or_(outbox.c.leased_until.is_(None), outbox.c.leased_until <= _NOW)
+
+
+@cache
+def _select_due(*, suspects: bool | None) -> Select[Any]:
     other = outbox.alias("other")
     conditions: list[ColumnElement[bool]] = [
         IS_PENDING,
-        outbox.c.next_attempt_at <= now,
-        _is_free(now),
-        # A closed gate lets nobody through until its probe is due; then the probe's taker moves it on.
-        # Looked up once a claim, not once a lead: a backlog of fifty thousand may wait behind one.
-        tuple_(outbox.c.login, outbox.c.customer_id).not_in(
-            select(gates.c.login, gates.c.customer_id).where(
-                gates.c.call_group != _READ, gates.c.probe_at > now
-            )
-        ),
+        outbox.c.next_attempt_at <= _NOW,
+        _is_free(),
         # Two leads of one person at once would race into two contacts.
         ~exists().where(
-            other.c.leased_until > now,
+            other.c.leased_until > _NOW,
             other.c.lead_id != outbox.c.lead_id,
-            _beside_index(other.c.customer_id) == outbox.c.customer_id,
+            # As an expression, or a planner may walk through all of a customer's leads instead of the few leased.
+            func.coalesce(other.c.customer_id, "") == outbox.c.customer_id,
             or_(other.c.email_key == outbox.c.email_key, other.c.phone_key == outbox.c.phone_key),
         ),
     ]
-    if selection.suspects is not None:
-        conditions.append(_is_suspect() if selection.suspects else ~_is_suspect())
-    if selection.lead_id is not None:
-        conditions.append(outbox.c.lead_id == selection.lead_id)
-    if shut := _find_shut(connection, selection, now=now):
-        conditions.append(outbox.c.login.not_in(shut))
-    if selection.per_customer is not None:
-        under_way = outbox.alias("under_way")
-        count = (
-            select(func.count())
-            .where(
-                under_way.c.leased_until > now,
-                _beside_index(under_way.c.customer_id) == outbox.c.customer_id,
-            )
-            .scalar_subquery()
-        )
-        conditions.append(count < selection.per_customer)
+    if suspects is not None:
+        conditions.append(outbox.c.lead_id.in_(_list_suspects()) if suspects else ~_is_suspect())
     # A row that an operator is deciding on is passed over.
     return select(outbox.c.lead_id).where(*conditions).limit(1).with_for_update(skip_locked=True, of=outbox)
 
 
-def _beside_index(column: ColumnElement[str]) -> ColumnElement[str]:
-    """As an expression, or a planner may walk through all of a customer's leads instead of the few that are leased."""
-    return func.coalesce(column, "")
+@cache
+def _select_next(*, suspects: bool | None) -> Select[Any]:
+    """Of one queue."""
+    columns = (outbox.c.form, outbox.c.login, outbox.c.customer_id)
+    due = _select_due(suspects=suspects).where(*(column == bindparam(column.name) for column in columns))
+    return due.order_by(outbox.c.next_attempt_at, outbox.c.lead_id)
 
 
-def _find_shut(connection: Connection, selection: Selection, *, now: datetime) -> frozenset[str]:
-    shut = set(selection.shut)
-    for logins, allowance in selection.allowances.items():
-        under_way = select(func.count()).where(outbox.c.leased_until > now, outbox.c.login.in_(logins))
-        if connection.execute(under_way).scalar_one() >= allowance:
-            shut |= logins
-    return frozenset(shut)
-
-
-def _find(connection: Connection, due: Select[Any], selection: Selection) -> str | None:
+def _find(
+    connection: Connection, open_queues: Sequence[Queue], selection: Selection, *, now: datetime
+) -> str | None:
+    anywhere = _select_due(suspects=selection.suspects).where(
+        tuple_(outbox.c.form, outbox.c.login, outbox.c.customer_id).in_([queue.name for queue in open_queues])
+    )
+    if selection.lead_id is not None:
+        return _first(connection, anywhere.where(outbox.c.lead_id == selection.lead_id), now=now)
     if selection.suspects:
         # The poison lead is the one that crashes again: its neighbours go before it.
-        suspect: str | None = connection.execute(
-            due.order_by(outbox.c.crashes, outbox.c.next_attempt_at, outbox.c.lead_id)
-        ).scalar()
-        return suspect
+        return _first(connection, anywhere.order_by(outbox.c.crashes, outbox.c.next_attempt_at), now=now)
     if 1 in selection.allowances.values():
         # A destination that comes back is asked first for what it may have taken.
-        unresolved = exists().where(attempts.c.lead_id == outbox.c.lead_id, IS_UNRESOLVED)
-        found: str | None = connection.execute(
-            due.order_by(case((unresolved, 0), else_=1), outbox.c.next_attempt_at)
-        ).scalar()
-        return found
-    for form in _rotate(list_forms(connection, IS_PENDING), after=selection.after_form):
-        ordered = due.where(outbox.c.form == form).order_by(outbox.c.next_attempt_at, outbox.c.lead_id)
-        if (lead_id := connection.execute(ordered).scalar()) is not None:
-            return str(lead_id)
+        unresolved = select(attempts.c.lead_id).where(IS_UNRESOLVED)
+        found = _first(connection, anywhere.where(outbox.c.lead_id.in_(unresolved)), now=now)
+        if found is not None:
+            return found
+    for queue in _rotate(open_queues, after=selection.after_form):
+        form, login, customer_id = queue.name
+        within = {"form": form, "login": login, "customer_id": customer_id}
+        found = _first(connection, _select_next(suspects=selection.suspects), now=now, **within)
+        if found is not None:
+            return found
     return None
 
 
-def _rotate(forms: Sequence[str], *, after: str | None) -> Iterable[str]:
-    later = [form for form in forms if after is not None and form > after]
-    return [*later, *(form for form in forms if form not in later)]
+def _first(connection: Connection, due: Select[Any], *, now: datetime, **values: str) -> str | None:
+    found: str | None = connection.execute(due, {"now": now, **values}).scalar()
+    return found
+
+
+def _rotate(queues: Sequence[Queue], *, after: str | None) -> Sequence[Queue]:
+    """Form by form, those after the one served last before it; of one form's, whose lead is due the longest."""
+    return sorted(
+        queues,
+        key=lambda queue: (after is None or queue.form <= after, queue.form, queue.due_at),
+    )
 
 
 def _read_claim(connection: Connection, row: Row[Any], *, now: datetime, leased_until: datetime) -> Claim:

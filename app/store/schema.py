@@ -8,8 +8,10 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Dialect,
     ForeignKey,
+    FromClause,
     Index,
     Integer,
     MetaData,
@@ -128,11 +130,22 @@ outbox = Table(
     ),
     sqlite_with_rowid=False,
 )
+
+
 # Written out, not bound: only then does either planner see that the partial index serves.
-IS_PENDING = outbox.c.state == literal_column(f"'{LeadState.PENDING}'")
+def is_pending(rows: FromClause) -> ColumnElement[bool]:
+    """For the outbox, or for an alias of it."""
+    pending: ColumnElement[bool] = rows.c.state == literal_column(f"'{LeadState.PENDING}'")
+    return pending
+
+
+IS_PENDING = is_pending(outbox)
 Index(
     "ix_outbox_due",
-    outbox.c.form,  # each form has its own queue, and ten thousand leads of one starve no other
+    # Each has its own queue: ten thousand leads of one form, or behind one closed gate, starve no other.
+    outbox.c.form,
+    outbox.c.login,
+    outbox.c.customer_id,
     outbox.c.next_attempt_at,
     outbox.c.lead_id,
     sqlite_where=IS_PENDING,
