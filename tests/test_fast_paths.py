@@ -247,6 +247,16 @@ def key_row(key: str) -> dict[str, Any]:
     return {"form": "kontakt", "key": key, "fingerprint": "f", "lead_id": "0"}
 
 
+@pytest.mark.parametrize("number", [1, 2, 63, 64, 65, 131])
+def test_rows_of_any_number_are_all_written(engine: Engine, number: int) -> None:
+    rows = [key_row(f"k{place}") for place in range(number)]
+    with engine.connect() as connection:
+        bulk.insert_rows(connection, idempotency_keys, rows)
+        kept = connection.execute(idempotency_keys.select()).mappings().all()
+        connection.rollback()
+    assert sorted(kept, key=lambda row: int(row["key"][1:])) == rows
+
+
 def write(connection: Connection, rows: Sequence[tuple[Table, dict[str, Any]]], *, in_bulk: bool) -> Any:
     """What the tables hold afterwards, types of storage included, and what is read back of it. Undone again."""
     with connection.begin_nested() as undone:

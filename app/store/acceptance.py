@@ -12,7 +12,7 @@ from app.errors import IdempotencyConflict, StoreUnavailable
 from app.identity import IdentitySource, earliest_id, made_at, reference_of
 from app.lead import LeadState
 from app.log import get_logger
-from app.store.bulk import insert_rows
+from app.store.bulk import insert_rows, is_among
 from app.store.failures import describe, is_broken
 from app.store.proofs import Proofs
 from app.store.schema import events, idempotency_keys, leads, outbox
@@ -122,7 +122,7 @@ class _Keys:
             .outerjoin(outbox, outbox.c.lead_id == idempotency_keys.c.lead_id)
             .where(  # pairs of form and key would be exact, but SQLite walks the whole table for them
                 idempotency_keys.c.form.in_({new.form for new in keyed}),
-                idempotency_keys.c.key.in_({new.idempotency_key for new in keyed}),
+                is_among(connection, idempotency_keys.c.key, {new.idempotency_key or "" for new in keyed}),
             )
         )
         for row in connection.execute(statement):
@@ -188,7 +188,10 @@ class _RecentPeople:
             )
             .join(outbox, outbox.c.lead_id == leads.c.id)
             .where(
-                or_(leads.c.email_key.in_(emails), leads.c.phone_key.in_(phones)),
+                or_(
+                    is_among(connection, leads.c.email_key, emails),
+                    is_among(connection, leads.c.phone_key, phones),
+                ),
                 leads.c.id >= earliest_id(since),
             )
         )

@@ -1,13 +1,14 @@
-"""Many rows in one statement: the interpreter's lock is given up once a batch, and not once a row."""
+"""Many rows, or many values, in one statement: the interpreter's lock is given up once a batch, and not once a row."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Table, Text, bindparam, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, Text, bindparam, func, insert, select
 
-_NUL = "\\u0000"
+# Statements of one, two, four ... rows are few enough for the driver to keep them prepared.
+_LARGEST = 64
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -23,22 +24,31 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
         for name in names
     ]
     written = [
-        [
-            process(row[name]) if process else row[name]
-            for name, process in zip(names, processors, strict=True)
-        ]
+        process(row[name]) if process else row[name]
         for row in rows
+        for name, process in zip(names, processors, strict=True)
     ]
-    text = json.dumps(written, ensure_ascii=False)
-    if _NUL in text:  # SQLite ends a text of JSON there
-        connection.execute(insert(table), list(rows))
-    else:
-        connection.execute(_insert_from_json(table, names), {"rows": text})
+    first, size = 0, _LARGEST
+    while first < len(rows):
+        while size > len(rows) - first:
+            size //= 2
+        values = tuple(written[first * len(names) : (first + size) * len(names)])
+        connection.exec_driver_sql(_write_insert(table, names, size), values)
+        first += size
 
 
 @lru_cache(maxsize=64)
-def _insert_from_json(table: Table, names: tuple[str, ...]) -> Insert:
-    """Of a JSON array of arrays, whose members SQLite reads with the types that JSON gives them."""
-    row = func.json_each(bindparam("rows", type_=Text)).table_valued("value").c.value
-    values = (func.json_extract(row, f"$[{place}]") for place in range(len(names)))
-    return insert(table).from_select(names, select(*values))
+def _write_insert(table: Table, names: tuple[str, ...], size: int) -> str:
+    row = f"({', '.join('?' * len(names))})"
+    # The names are the schema's own.
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {', '.join([row] * size)}"  # noqa: S608
+
+
+def is_among(
+    connection: Connection, column: ColumnElement[str], values: Collection[str]
+) -> ColumnElement[bool]:
+    """Whether it is one of many. They are one parameter where they can be: a list is compiled each time."""
+    if connection.dialect.name != "sqlite":
+        return column.in_(values)
+    text = bindparam(None, json.dumps(sorted(values)), type_=Text)
+    return column.in_(select(func.json_each(text).table_valued("value").c.value))
