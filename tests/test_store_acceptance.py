@@ -13,6 +13,7 @@ from app.errors import IdempotencyConflict, StoreUnavailable
 from app.identity import IdentitySource, reference_of
 from app.lead import LeadState
 from app.store.acceptance import SAME_LEAD_WITHIN, Outcome, accept_all
+from app.store.failures import is_full
 from app.store.schema import idempotency_keys, leads, outbox
 from app.store.store import Store
 from app.store.words import Acceptance, NewLead
