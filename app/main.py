@@ -25,14 +25,14 @@ from app.users import LiveUsers
 from app.web.admin.backoffice import Backoffice
 from app.web.admin.routes import list_routes
 from app.web.admin.sessions import Sessions
-from app.web.api import Api
+from app.web.api import LEADS, Api
 from app.web.assets import CachedFiles
 from app.web.embed import Embed
-from app.web.express import Express
+from app.web.express import Express, Line
 from app.web.health import Health
 from app.web.metrics import Metrics
 from app.web.openapi import describe_api
-from app.web.pages import Pages
+from app.web.pages import FORM, Pages
 from app.web.reception import Reception
 from app.web.refusals import Refusals
 from app.web.routing import COMPRESSED
@@ -42,7 +42,7 @@ from app.web.tokens import TokenSigner
 
 
 class Gateway(FastAPI):
-    """With a way of its own for leads."""
+    """With a way of its own for forms and leads."""
 
     express: Express
 
@@ -77,7 +77,7 @@ def create_app(
     )
     sessions = Sessions(secret, users)
     backoffice = Backoffice(reception=reception, users=users, sessions=sessions, digests=digests)
-    refusals, api = Refusals(reception), Api(reception)
+    refusals, api, pages = Refusals(reception), Api(reception), Pages(reception)
     app = Gateway(
         title="Leadgate",
         version=__version__,
@@ -91,7 +91,7 @@ def create_app(
     # Plain Starlette routes: FastAPI's machinery around a handler costs more than keeping the lead does.
     app.router.routes += [
         *api.routes(),
-        *Pages(reception).routes(),
+        *pages.routes(),
         *list_routes(backoffice),
         *Embed(reception).routes(),
         *SettlePages(reception, LinkSigner(secret)).routes(),
@@ -102,13 +102,11 @@ def create_app(
     secure = (public_url or "").startswith("https://")
     app.add_middleware(Boundary, answer_defect=refusals.answer_defect, secure=secure)
     app.add_middleware(CrossOrigin, describe=reception.cors_headers)
-    app.express = Express(
-        super(Gateway, app).__call__,
-        post_lead=api.post_lead,
-        refusals=refusals,
-        describe_cors=reception.cors_headers,
-        secure=secure,
+    lines = (
+        Line(method="POST", path=LEADS, handler=api.post_lead, describe_cors=reception.cors_headers),
+        Line(method="GET", path=FORM, handler=pages.show_form, compressed=True),
     )
+    app.express = Express(super(Gateway, app).__call__, lines, refusals=refusals, secure=secure)
     return app
 
 

@@ -479,3 +479,21 @@ async def test_a_framed_form_weighs_fifteen_kilobytes_at_most(tmp_path: Path) ->
         weights = [answer.num_bytes_downloaded for answer in (page, *files)]
         assert all(weights)
         assert sum(weights) <= 15_000, weights
+
+
+@pytest.mark.parametrize("encoding", ["gzip, br", "identity"])
+@pytest.mark.parametrize("path", ["/f/kontakt", "/f/kontakt?email=a@b.se&utm_source=x", "/f/unknown"])
+async def test_a_form_comes_past_the_framework_as_it_would_come_through_it(
+    tmp_path: Path, path: str, encoding: str
+) -> None:
+    headers = {"Accept-Encoding": encoding, "Sec-Fetch-Dest": "iframe", "Accept": "text/html"}
+    async with open_gateway(tmp_path) as gateway:
+        past = await gateway.client.get(path, headers=headers)
+        through = await gateway.client.head(path, headers=headers)
+    assert past.status_code == through.status_code
+    length = past.headers.pop("content-length")
+    assert through.headers.pop("content-length") != "0"
+    assert sorted(past.headers.multi_items()) == sorted(through.headers.multi_items())
+    assert past.headers.get("content-encoding") == ("gzip" if "gzip" in encoding else None)
+    assert "gzip" in encoding or length == str(len(past.content))
+    assert past.text.endswith("</html>")

@@ -25,7 +25,6 @@ from app.store.leads import find_status
 from app.store.words import Acceptance, LeadStatus
 from app.web.bodies import read_json
 from app.web.describing import describe_form
-from app.web.express import LEADS
 from app.web.origins import preflight_headers
 from app.web.preferences import can_work, read_wait
 from app.web.problems import Refused
@@ -33,6 +32,7 @@ from app.web.reception import Reception
 from app.web.routing import Handler, make_route
 from app.web.security import NO_STORE
 
+LEADS = "/api/v1/forms/{form}/leads"
 LEAD_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

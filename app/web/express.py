@@ -1,11 +1,12 @@
-"""The one route in a hurry: a lead's way in, past framework, middlewares and router, to the same handler.
+"""The two routes in a hurry, past framework, middlewares and router: a lead's way in, and the form before it.
 
-What they would do is done here in one step, from the same words: see security.py and refusals.py. They cost as
-much as keeping the lead does.
+What those would do is done here in one step, from the same words: see security.py, refusals.py and routing.py. They
+cost as much as keeping the lead does, and several times what the form's page takes.
 """
 
-import re
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
@@ -16,73 +17,96 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import LeadgateError
 from app.web.refusals import Refusals
-from app.web.routing import Handler
+from app.web.routing import COMPRESS_FROM, COMPRESSION, Handler
 from app.web.security import always, report_defect
 
-LEADS = "/api/v1/forms/{form}/leads"
-
-_PATH = re.compile("([^/]+)".join(map(re.escape, LEADS.split("{form}"))))
 _NO_QUERY = QueryParams()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A route that stops nowhere."""
+
+    method: str
+    path: str
+    """With one parameter, `{form}`."""
+    handler: Handler
+    describe_cors: Callable[[Request], Mapping[str, str]] | None = None
+    """The headers that tell who may read the answer."""
+    compressed: bool = False
+    """For a browser that asks for it."""
+
+
 class Express:
-    """Before the application: a posted lead goes straight to its handler, all else goes through."""
+    """Before the application: what a line takes goes straight to its handler, all else goes through."""
 
     def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        post_lead: Handler,
-        refusals: Refusals,
-        describe_cors: Callable[[Request], Mapping[str, str]],
-        secure: bool = False,
+        self, app: ASGIApp, lines: Sequence[Line], *, refusals: Refusals, secure: bool = False
     ) -> None:
         self._app = app
-        self._post_lead = post_lead
+        self._routes = tuple((line, Route(line.path, line.handler)) for line in lines)
         self._refusals = refusals
-        self._describe_cors = describe_cors
         self._secure = secure
-        self._route = Route(LEADS, post_lead)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        form = _find_form(scope)
-        if form is None:
+        line = self._find(scope)
+        if line is None:
             await self._app(scope, receive, send)
             return
-        scope["path_params"] = {"form": form}
-        scope["route"] = self._route
         request = _QuickRequest(scope, receive)
-        response = await self._answer(request)
-        headers = self._complete(response, request)
+        response = await self._answer(request, line)
+        body = _compress(response, request) if line.compressed else response.body
+        headers = self._complete(response, request, line)
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
+        await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, request: Request) -> Response:
+    def _find(self, scope: Scope) -> Line | None:
+        if scope["type"] != "http" or scope.get("root_path"):
+            return None
+        for line, route in self._routes:
+            if scope["method"] == line.method and (match := route.path_regex.match(scope["path"])):
+                scope["path_params"] = match.groupdict()
+                scope["route"] = route
+                return line
+        return None
+
+    async def _answer(self, request: Request, line: Line) -> Response:
         try:
             try:
-                return await self._post_lead(request)
+                return await line.handler(request)
             except (HTTPException, LeadgateError) as error:
                 return await self._refusals.answer(request, error)
         except Exception:  # noqa: BLE001 - what it says may be what a visitor typed
             report_defect(request.scope)
             return await self._refusals.answer_defect(request)
 
-    def _complete(self, response: Response, request: Request) -> list[tuple[bytes, bytes]]:
+    def _complete(self, response: Response, request: Request, line: Line) -> list[tuple[bytes, bytes]]:
         own = response.raw_headers
         told = {name for name, _ in own}
         secure = self._secure or request.scope.get("scheme") == "https"
         headers = own + [pair for pair in always(secure=secure) if pair[0] not in told]
-        # Not before the answer, which has found out whose form it is.
-        for name, value in self._describe_cors(request).items():
-            headers.append((name.lower().encode(), value.encode("latin-1")))
+        if line.describe_cors:
+            # Not before the answer, which has found out whose form it is.
+            for name, value in line.describe_cors(request).items():
+                headers.append((name.lower().encode(), value.encode("latin-1")))
         return headers
 
 
-def _find_form(scope: Scope) -> str | None:
-    if scope["type"] != "http" or scope["method"] != "POST" or scope.get("root_path"):
-        return None
-    match = _PATH.fullmatch(scope["path"])
-    return match[1] if match else None
+def _compress(response: Response, request: Request) -> bytes:
+    """Its body as it goes out, and its headers told of it."""
+    body = bytes(response.body)
+    if len(body) < COMPRESS_FROM:
+        return body
+    response.headers.add_vary_header("Accept-Encoding")
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return body
+    packer = zlib.compressobj(
+        COMPRESSION, wbits=zlib.MAX_WBITS + 16
+    )  # with the frame of a gzip file (RFC 1952)
+    packed = packer.compress(body) + packer.flush()
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Content-Length"] = str(len(packed))
+    return packed
 
 
 class _QuickRequest(Request):

@@ -40,6 +40,7 @@ from app.web.tokens import PageToken
 
 # Travels with the page unseen, beside campaign parameters, from the address it was opened with to the lead.
 _CARRIED = frozenset({"pageUrl", "receiver", "marketing.referrer"})
+FORM = "/f/{form}"
 _NOTHING: Mapping[str, str] = {}
 _A_DAY = "public, max-age=86400"
 
@@ -52,7 +53,7 @@ class Pages:
 
     def routes(self) -> list[Route]:
         return [
-            make_route("/f/{form}", COMPRESSED, GET=self.show_form, POST=self.submit_form),
+            make_route(FORM, COMPRESSED, GET=self.show_form, POST=self.submit_form),
             make_route("/f/{form}/thanks/{id}", GET=self.show_thanks),
             make_route("/f/{form}/theme.css", GET=self.show_theme),
         ]

@@ -10,7 +10,10 @@ from starlette.routing import Route
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-COMPRESSED = Middleware(GZipMiddleware, compresslevel=6)
+COMPRESSION = 6
+COMPRESS_FROM = 500
+"""Bytes."""
+COMPRESSED = Middleware(GZipMiddleware, compresslevel=COMPRESSION, minimum_size=COMPRESS_FROM)
 """For pages and their files. What the API answers is too short to gain by it."""
 
 

@@ -1,7 +1,7 @@
 """What every answer forbids the browser, and what a form's page allows it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache, lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -107,23 +107,32 @@ def page_headers(form: Form | None, *, framed: bool = True) -> dict[str, str]:
 
     It is not kept.
     """
-    styles = images = targets = []
-    ancestors: Sequence[str] = ()
-    if form is not None:
-        styles, images = _origins(form.theme.stylesheet), _origins(form.theme.logo)
-        # Chromium holds a form's redirect to form-action as well.
-        targets, ancestors = _origins(form.redirect_url), form.allowed_origins
+    if form is None:
+        policy = _write_policy(None, None, None, (), framed=framed)
+    else:
+        theme = form.theme
+        policy = _write_policy(
+            theme.stylesheet, theme.logo, form.redirect_url, tuple(form.allowed_origins), framed=framed
+        )
+    return {"Content-Security-Policy": policy, **NO_STORE}
+
+
+@lru_cache(maxsize=256)
+def _write_policy(
+    stylesheet: str | None, logo: str | None, target: str | None, ancestors: tuple[str, ...], *, framed: bool
+) -> str:
     directives = (
         ["default-src 'none'"],
-        ["style-src 'self'", *styles],
+        ["style-src 'self'", *_origins(stylesheet)],
         ["script-src 'self'"],
-        ["img-src 'self' data:", *images],
+        ["img-src 'self' data:", *_origins(logo)],
         ["connect-src 'self'"],
-        ["form-action 'self'", *targets],
+        # Chromium holds a form's redirect to form-action as well.
+        ["form-action 'self'", *_origins(target)],
         ["base-uri 'none'"],
         ["frame-ancestors 'self'", *ancestors] if framed else ["frame-ancestors 'none'"],
     )
-    return {"Content-Security-Policy": "; ".join(map(" ".join, directives)), **NO_STORE}
+    return "; ".join(map(" ".join, directives))
 
 
 def _origins(address: str | None) -> list[str]:

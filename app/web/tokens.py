@@ -1,9 +1,11 @@
 """The token of a rendered page: which page it was, and when it was made."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_encode
 
 from app.forms.model import Form
 from app.identity import IdentitySource
@@ -26,11 +28,14 @@ class TokenSigner:
 
     def __init__(self, secret: bytes) -> None:
         self._serializer = URLSafeTimedSerializer(secret, salt="leadgate.page")
+        self._signer = self._serializer.make_signer()
         self._identities = IdentitySource()
 
     def issue(self, form: Form, *, now: datetime) -> str:
         # A time-ordered nonce: as an idempotency key it is appended to its index, not scattered over it.
-        return str(self._serializer.dumps([form.name, self._identities.new_id(now)]))
+        page = json.dumps([form.name, self._identities.new_id(now)], separators=(",", ":"))
+        # As the serializer would, but for trying to compress it, which takes longer than all the rest.
+        return self._signer.sign(base64_encode(page)).decode()
 
     def read(self, text: str | None, form: Form) -> PageToken | None:
         if not text:
