@@ -13,6 +13,9 @@ from random import Random
 
 _LOOK_EVERY = 0.25
 _CONTINUE_AFTER = 2.0
+RESPITE_EVERY = 3
+"""Lives, of which one begins in peace: see gateway.py."""
+_RESPITE = 6.0
 ROOT = Path(__file__).parent.parent
 
 
@@ -69,6 +72,8 @@ class Member:
         """Until it ends. One that was stopped is continued after two seconds, as a machine that was paused is."""
         ended = asyncio.create_task(process.wait())
         stopped = 0.0
+        clock = asyncio.get_running_loop().time
+        armed_at = clock() + (_RESPITE if self._life % RESPITE_EVERY == RESPITE_EVERY - 1 else 0)
         while not ended.done():
             await asyncio.wait([ended], timeout=_LOOK_EVERY)
             if ended.done():
@@ -78,7 +83,7 @@ class Member:
                 self.stops += 1
                 stopped = 0
                 process.send_signal(signal.SIGCONT)
-            elif self.every and self.dice.random() < _LOOK_EVERY / self.every:
+            elif clock() >= armed_at and self.every and self.dice.random() < _LOOK_EVERY / self.every:
                 process.send_signal(self.dice.choice((signal.SIGKILL, signal.SIGSTOP)))
 
     async def end(self) -> None:
