@@ -18,9 +18,10 @@ from sqlalchemy import Connection, Engine, Table, insert, text
 from app.intake import callers
 from app.intake import text as text_module
 from app.intake.addresses import clean_address, query_of, split_address
-from app.intake.people import parse_email, parse_phone
+from app.intake.people import parse_email
 from app.intake.text import clean_line, clean_text, mask_identity_numbers
 from app.lead import LeadState
+from app.phones import parse_phone
 from app.store import bulk
 from app.store.migrate import upgrade
 from app.store.schema import events, idempotency_keys, leads, outbox

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.intake.people import parse_email, parse_phone, parse_postcode, split_name, suggest_email
+from app.intake.people import parse_email, parse_postcode, split_name, suggest_email
 from app.intake.text import clean_line
+from app.phones import parse_phone
 
 
 @pytest.mark.parametrize(

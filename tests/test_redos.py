@@ -17,8 +17,9 @@ import app
 from app.identity import read_reference
 from app.intake.addresses import clean_address
 from app.intake.html_form import parse_urlencoded
-from app.intake.people import parse_email, parse_phone, suggest_email
+from app.intake.people import parse_email, suggest_email
 from app.intake.text import clean_line, clean_text, mask_identity_numbers
+from app.phones import parse_phone
 from app.vitec.bodies import read_refusal, scrub
 from app.web.bodies import MAX_BODY
 from app.web.origins import read_origin

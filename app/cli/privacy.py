@@ -21,8 +21,9 @@ from app.cli.retention import list_retention
 from app.errors import LeadNotFound, OperatorError
 from app.identity import write_reference
 from app.intake.digests import Digests
-from app.intake.people import parse_email, parse_phone
+from app.intake.people import parse_email
 from app.lead import LeadState
+from app.phones import parse_phone
 from app.settings import Settings, read_settings
 from app.sheet import write_sheet
 from app.store.erasure import find_kin, find_people

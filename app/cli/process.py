@@ -26,7 +26,6 @@ from app.web.protocol import PunctualProtocol, raise_file_limit
 
 _log = get_logger("process")
 
-_GC_THRESHOLDS = (20_000, 20, 20)
 _REQUESTS_GRACE = 8  # seconds; below the ten after which an orchestrator kills
 
 
@@ -127,8 +126,6 @@ async def run_servers(
         # What is alive now stays alive: the collector need not walk it while visitors wait.
         gc.collect()
         gc.freeze()
-        # Requests leave hardly a cycle behind: to look for one after every few of them is what makes some wait.
-        gc.set_threshold(*_GC_THRESHOLDS)
     await stop.wait()
     notify("STOPPING=1")
     for server, _ in servers:

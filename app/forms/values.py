@@ -5,11 +5,11 @@ from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-from phonenumbers import SUPPORTED_REGIONS
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from app.forms.addresses import check_asset, check_base_url, check_page_url, parse_origin
 from app.forms.postcodes import ZipRange, parse_range
+from app.phones import is_region
 from app.rates import check_rate
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
@@ -59,7 +59,7 @@ def _parse_zip(value: object) -> ZipRange:
 
 
 def _check_region(value: str) -> str:
-    if value not in SUPPORTED_REGIONS:
+    if not is_region(value):
         raise ValueError("is no country whose phone numbers are known; write its two letters, such as SE")
     return value
 

@@ -6,11 +6,11 @@ from dataclasses import fields, replace
 from app.errors import SubmissionRefused
 from app.intake.content import mask_values, read_contact, write_values
 from app.intake.definition import Definition, Values
-from app.intake.people import parse_phone
 from app.intake.refusal import Problem, describe_problems
 from app.intake.submission import MASKED
 from app.intake.text import mask_identity_numbers
 from app.lead import Enquiry, Lead, Note
+from app.phones import parse_phone
 
 _OF_CONTACT = {
     "firstName": "first_name",

@@ -4,9 +4,6 @@ import re
 from difflib import get_close_matches
 from functools import lru_cache
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
-
 _POSTCODE = re.compile(r"(?:SE?-?)?([1-9][0-9]{2})-?([0-9]{2})", re.ASCII)
 _FOREIGN_POSTCODE = re.compile(r"(?=.{0,9}[0-9])[A-Z0-9][A-Z0-9 -]{1,8}[A-Z0-9]", re.ASCII)
 
@@ -44,7 +41,6 @@ _SLIPPED_ENDINGS = dict.fromkeys(("con", "cmo", "co", "om", "cm", "comm", "vom",
 # What nearly everybody writes, and the library would leave as it is but for the domain.
 _PLAIN_EMAIL = re.compile(r"([a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*)@([a-z0-9.-]+)")
 _MAX_LOCAL, _MAX_EMAIL = 64, 254  # RFC 5321 §4.5.3.1, less the brackets
-_PLAIN_MOBILE = re.compile(r"(?:0|(?:\+|00)46[ -]?)7[ -]?[02369](?:[ -]?[0-9]){7}")
 
 
 def parse_email(value: str) -> str:
@@ -60,6 +56,8 @@ def parse_email(value: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _parse_domain(value: str) -> str | None:
+    if value in _COMMON_DOMAINS:
+        return value
     try:
         return _parse_any_email(f"x@{value}").partition("@")[2]
     except ValueError:
@@ -67,6 +65,8 @@ def _parse_domain(value: str) -> str | None:
 
 
 def _parse_any_email(value: str) -> str:
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - not before it is needed
+
     try:
         # `.test` may pass: it is nobody's mistake, and developers write it.
         return validate_email(value, check_deliverability=False, test_environment=True).normalized
@@ -89,24 +89,6 @@ def _suggest_domain(domain: str) -> str | None:
         label = next(iter(get_close_matches(label, _LABELS, n=1, cutoff=0.8)), label)
     meant = f"{label}.{ending}"
     return meant if meant != domain and meant in _COMMON_DOMAINS else None
-
-
-def parse_phone(value: str, *, region: str) -> str | None:
-    """E.164, or None for what is no phone number. Without a country code it is read as the region's own."""
-    if region == "SE" and _PLAIN_MOBILE.fullmatch(value):
-        return "+46" + value.replace(" ", "").replace("-", "")[-9:]
-    return _parse_any_phone(value, region=region)
-
-
-@lru_cache(maxsize=4096)
-def _parse_any_phone(value: str, *, region: str) -> str | None:
-    try:
-        number = phonenumbers.parse(value, region)
-    except phonenumbers.NumberParseException:
-        return None
-    if number.extension or not phonenumbers.is_valid_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def parse_postcode(value: str) -> str:

@@ -13,10 +13,11 @@ from app.intake.attribution import Attribution, Sources, attribute
 from app.intake.content import mask_values, read_answers, read_consents, read_contact, write_values
 from app.intake.definition import Definition, Values
 from app.intake.notice import read_notice
-from app.intake.people import parse_phone, suggest_email
+from app.intake.people import suggest_email
 from app.intake.refusal import Problem, describe_problems
 from app.intake.text import clean_line, mask_identity_numbers
 from app.lead import Enquiry, Note
+from app.phones import parse_phone
 
 TYPO_LIKELY = "email_typo_likely"
 """A note whose detail is the domain that was probably meant."""

@@ -6,13 +6,13 @@ from datetime import datetime
 from gettext import NullTranslations
 from zoneinfo import ZoneInfo
 
-import phonenumbers
 from babel.dates import format_datetime
 
 from app.forms.model import Form
 from app.i18n import LANGUAGES, get_translations
 from app.identity import write_reference
 from app.lead import Lead
+from app.phones import write_international
 
 _HERE = ZoneInfo("Europe/Stockholm")
 
@@ -56,7 +56,7 @@ def describe_person(lead: Lead, voice: Voice) -> list[Row]:
         (_("Name"), contact.full_name),
         (_("Company"), contact.company_name),
         (_("Company number"), contact.corporate_number),
-        (_("Phone"), _write_phone(contact.phone)),
+        (_("Phone"), contact.phone and write_international(contact.phone)),
         (_("Phone, as it was typed"), lead.unreadable_phone),
         (_("Email"), contact.email),
         (_("Address"), address),
@@ -81,13 +81,3 @@ def _list_rest(lead: Lead, form: Form | None, voice: Voice) -> Iterator[tuple[st
     yield _("Earlier enquiry"), write_reference(lead.follows) if lead.follows else None
     yield _("Received"), voice.write_moment(lead.received_at)
     yield _("Reference"), write_reference(lead.reference)
-
-
-def _write_phone(number: str | None) -> str | None:
-    if number is None:
-        return None
-    try:
-        parsed = phonenumbers.parse(number)
-    except phonenumbers.NumberParseException:
-        return number
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)

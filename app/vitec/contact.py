@@ -9,10 +9,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import phonenumbers
-
 from app.forms.model import ContactType, Form
 from app.lead import Contact, Destination, Lead, Note
+from app.phones import is_mobile
 from app.vitec import limits
 from app.vitec.limits import cut, utf16_length
 
@@ -111,7 +110,7 @@ class _Mapping:
         self._overflow("company", _given(contact.company_name))
         self._overflow("corporate_number", _given(contact.corporate_number))
         phone = self._phone()
-        parts["cellPhone" if _is_mobile(phone) else "telePhone"] = phone
+        parts["cellPhone" if is_mobile(phone) else "telePhone"] = phone
         return _without_blanks(parts)
 
     def company(self) -> Body:
@@ -169,11 +168,3 @@ def _given(value: str | None) -> str:
 
 def _without_blanks(parts: Body) -> Body:
     return {name: value for name, value in parts.items() if value}
-
-
-def _is_mobile(phone: str) -> bool:
-    try:
-        number = phonenumbers.parse(phone)
-    except phonenumbers.NumberParseException:
-        return False
-    return phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.MOBILE

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.errors import LeadNotFound
-from app.intake.people import parse_email, parse_phone
+from app.intake.people import parse_email
+from app.phones import parse_phone
 from app.store.inbox import Row, Wanted, load_whole, search_names
 from app.store.store import Store
 from app.users import User
