@@ -7,6 +7,10 @@ import sys
 # objects costs a tenth of every start, and makes some visitors wait.
 gc.set_threshold(20_000, 20, 20)
 
+# typer brings rich along, and structlog and httpx load it where they find it: for tracebacks in colour, which show what
+# is in every variable, a visitor's name too, and a twelfth of every start.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+
 from app.cli.commands import app  # noqa: E402
 from app.errors import LeadgateError  # noqa: E402
 

@@ -17,12 +17,14 @@ from app.store.migrate import newest_revision
 from app.store.store import Store
 from app.store.vault import Vault
 
-leads = typer.Typer(help="The operator's work with leads.", no_args_is_help=True)
-notices = typer.Typer(help="What people were to be told, and have not been.", invoke_without_command=True)
+leads = typer.Typer(rich_markup_mode=None, help="The operator's work with leads.", no_args_is_help=True)
+notices = typer.Typer(
+    rich_markup_mode=None, help="What people were to be told, and have not been.", invoke_without_command=True
+)
 gates = typer.Typer(
     help="What Vitec refuses or fails at, since when, and what helps.", invoke_without_command=True
 )
-db = typer.Typer(help="The database's schema.", no_args_is_help=True)
+db = typer.Typer(rich_markup_mode=None, help="The database's schema.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="LEAD", help="Id or reference, such as K7Q2-9XMF-3H.")]
 Names = Annotated[list[str], typer.Argument(metavar="LEAD...", help="Ids or references.")]

@@ -124,7 +124,6 @@ async def run_servers(
         announce()
         notify("READY=1")
         # What is alive now stays alive: the collector need not walk it while visitors wait.
-        gc.collect()
         gc.freeze()
     await stop.wait()
     notify("STOPPING=1")

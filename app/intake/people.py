@@ -4,6 +4,8 @@ import re
 from difflib import get_close_matches
 from functools import lru_cache
 
+from email_validator import EmailNotValidError, validate_email
+
 _POSTCODE = re.compile(r"(?:SE?-?)?([1-9][0-9]{2})-?([0-9]{2})", re.ASCII)
 _FOREIGN_POSTCODE = re.compile(r"(?=.{0,9}[0-9])[A-Z0-9][A-Z0-9 -]{1,8}[A-Z0-9]", re.ASCII)
 
@@ -65,8 +67,6 @@ def _parse_domain(value: str) -> str | None:
 
 
 def _parse_any_email(value: str) -> str:
-    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - not before it is needed
-
     try:
         # `.test` may pass: it is nobody's mistake, and developers write it.
         return validate_email(value, check_deliverability=False, test_environment=True).normalized

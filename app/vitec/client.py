@@ -20,6 +20,7 @@ from app.vitec.exchange import (
     PasswordUnreadable,
     exchange,
     make_request,
+    make_tls,
     make_transport,
 )
 from app.vitec.guard import Clock, SendGuard, read_boot_clock
@@ -53,8 +54,10 @@ class VitecClient:
         self._wire_format: WireFormat = wire_format
         self._clock = clock
         self._wall = wall
-        self._reading = transport or make_transport(self._timeout, keep_alive=True)
-        self._writing = transport or make_transport(self._timeout, keep_alive=False)
+        # One for both: to read the roots takes as long as a call does.
+        tls = None if transport else make_tls()
+        self._reading = transport or make_transport(self._timeout, keep_alive=True, tls=tls)
+        self._writing = transport or make_transport(self._timeout, keep_alive=False, tls=tls)
 
     async def __aenter__(self) -> Self:
         return self
