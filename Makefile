@@ -24,6 +24,10 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
 	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements/dev.lock
 	@touch $@
 
+$(VENV)/.bench: requirements/bench.lock $(VENV)/.dev
+	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements/bench.lock
+	@touch $@
+
 install: $(VENV)/.run
 
 # --- what people run --------------------------------------------------------------------------------
@@ -40,7 +44,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
 
 # The long proof of docs/reliability.md; about an hour. A short form of it is in `make test`.
@@ -74,6 +78,7 @@ lock: $(VENV)/.dev
 	$(COMPILE) pyproject.toml -o requirements/run.lock
 	$(COMPILE) -c requirements/run.lock --group build -o requirements/build.lock
 	$(COMPILE) -c requirements/run.lock pyproject.toml --group dev -o requirements/dev.lock
+	$(COMPILE) -c requirements/run.lock --group bench -o requirements/bench.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage* htmlcov dist

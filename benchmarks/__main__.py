@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.acceptance import (
@@ -34,18 +35,22 @@ TRIALS: dict[str, Callable[[Path, Plan], Iterator[Row]]] = {
 }
 """The most valuable first."""
 
-QUICK = Plan(seconds=2, rounds=1, past=20_000, peers=False)
+QUICK = Plan(seconds=2, rounds=1, past=20_000, many=5000, peers=False)
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     asked.add_argument("trials", nargs="*", metavar="trial", help=f"some of: {', '.join(TRIALS)}")
     asked.add_argument("--quick", action="store_true", help="short, once, and not written down")
+    asked.add_argument(
+        "--node-red", action="store_true", help="beside Node-RED too (npm install -g node-red)"
+    )
     given = asked.parse_args()
+    plan = replace(QUICK if given.quick else Plan(), node_red=given.node_red)
     if unknown := set(given.trials) - set(TRIALS):
         asked.error(f"no such trial: {', '.join(sorted(unknown))}")
     _require()
-    rows = [row for name in given.trials or TRIALS for row in _run(name, QUICK if given.quick else Plan())]
+    rows = [row for name in given.trials or TRIALS for row in _run(name, plan)]
     print(f"\n{format_table(rows)}")
     if not given.quick and not given.trials:
         write(rows, command="make bench")

@@ -9,7 +9,7 @@ from statistics import median
 
 from benchmarks.fill import fill, write_forms
 from benchmarks.load import Load, drive, median_ratio
-from benchmarks.processes import GENERATOR, Program, leadgate, running, uvicorn
+from benchmarks.processes import GENERATOR, Program, leadgate, node_red, running, uvicorn
 from benchmarks.report import Row
 
 LEADS = "http://127.0.0.1:8790/api/v1/forms/kontakt/leads"
@@ -26,7 +26,10 @@ class Plan:
     seconds: int = 6
     rounds: int = 3
     past: int = 1_000_000
+    many: int = 200_000
+    """Leads over which memory must not grow."""
     peers: bool = True
+    node_red: bool = False
 
 
 def alternate(plan: Plan, contenders: dict[str, tuple[Program, str]]) -> dict[str, list[Load]]:
@@ -67,22 +70,24 @@ def measure_beside_others(folder: Path, plan: Plan) -> Iterator[Row]:
     p99 = median_ratio(*([load.p99_ms for load in loads[name]] for name in ("leadgate", "bare")))
     yield Row(what="its p99", against=against, value=p99, goal=1.5, at_most=True)
     if plan.peers:
-        yield from _measure_peers(plan, contenders["leadgate"])
+        yield from _measure_peers(folder, plan, contenders["leadgate"])
 
 
-def _measure_peers(plan: Plan, own: tuple[Program, str]) -> Iterator[Row]:
+def _measure_peers(folder: Path, plan: Plan, own: tuple[Program, str]) -> Iterator[Row]:
     slow = uvicorn("benchmarks.peers:upstream", port=8798, core=GENERATOR, BENCH_DELAY="0.05")
     once = Plan(seconds=plan.seconds, rounds=1)
     with running(slow):
         peers = {
-            "forwarding in the handler": (uvicorn("benchmarks.peers:naive", port=8791), PEER),
-            "BackgroundTasks": (uvicorn("benchmarks.peers:background", port=8791), PEER),
+            "forwarding in the handler, Vitec at 50 ms": (uvicorn("benchmarks.peers:naive", port=8791), PEER),
+            "BackgroundTasks, Vitec at 50 ms": (uvicorn("benchmarks.peers:background", port=8791), PEER),
         }
+        if plan.node_red:
+            peers["Node-RED, which answers first and keeps nothing"] = node_red(folder, port=8791), PEER
         loads = alternate(once, {"leadgate": own, **peers})
     for name in peers:
         yield Row(
             what="the same",
-            against=f"{name}, Vitec at 50 ms",
+            against=name,
             value=compare(loads, "leadgate", name),
             goal=2,
             note=f"{loads[name][0].per_second:,.0f} a second, {loads[name][0].errors} errors",
@@ -147,6 +152,8 @@ def measure_postgresql(folder: Path, plan: Plan) -> Iterator[Row]:
             "SQLite": (leadgate(folder, "--no-delivery"), LEADS),
         }
         loads = alternate(plan, contenders)
+        if plan.peers:
+            yield _measure_queue(plan, contenders["PostgreSQL"], server.create())
     yield Row(
         what="acceptance on PostgreSQL",
         against="on SQLite",
@@ -156,14 +163,27 @@ def measure_postgresql(folder: Path, plan: Plan) -> Iterator[Row]:
     )
 
 
+def _measure_queue(plan: Plan, own: tuple[Program, str], database: str) -> Row:
+    queue = uvicorn("benchmarks.peers:make_queue", port=8791, BENCH_QUEUE=database)
+    once = Plan(seconds=plan.seconds, rounds=1)
+    loads = alternate(once, {"PostgreSQL": own, "procrastinate": (queue, PEER)})
+    return Row(
+        what="acceptance on PostgreSQL",
+        against="procrastinate, a queue library, on PostgreSQL",
+        value=compare(loads, "PostgreSQL", "procrastinate"),
+        goal=2,
+        note=f"{loads['procrastinate'][0].per_second:,.0f} a second, {loads['procrastinate'][0].errors} errors",
+    )
+
+
 def measure_memory(folder: Path, plan: Plan) -> Iterator[Row]:
     write_forms(folder)
     database = _fresh(folder, None)
     fill(database, WAITING, delivered=False)
+    found, taken = [], 0.0
     with running(leadgate(folder, database_url=f"sqlite:///{database}")) as server:
-        found = []
-        for _ in range(2):
-            drive(LEADS, seconds=plan.seconds, connections=256)
+        while taken < plan.many:
+            taken += plan.seconds * drive(LEADS, seconds=plan.seconds, connections=256).per_second
             found.append(server.measure_memory() / 2**20)
     yield Row(
         what="resident memory, 256 connections, 50,000 leads waiting",
@@ -172,7 +192,7 @@ def measure_memory(folder: Path, plan: Plan) -> Iterator[Row]:
         goal=120,
         unit="MiB",
         at_most=True,
-        note=f"{found[0]:.0f} MiB after half of them",
+        note=f"{found[0]:.0f} MiB after {plan.seconds} s, {found[-1]:.0f} after {taken:,.0f} leads",
     )
 
 

@@ -13,7 +13,9 @@ from benchmarks.processes import GENERATOR, leadgate, running, uvicorn
 from benchmarks.report import Row
 
 _VITEC = "http://127.0.0.1:8798"
-_CONCURRENCY, _CALLS, _DELAY = 10, 2, 0.05
+_CONCURRENCY, _DELAY = 10, 0.05
+_CALLS = 3
+"""For each lead: its contact, that contact's leads as they stand, and the lead."""
 _ALONE = 40
 
 
@@ -40,7 +42,7 @@ def measure_throughput(folder: Path, plan: Plan) -> Iterator[Row]:
     found = (len(middle) - 1) / (middle[-1] - middle[0])
     yield Row(
         what="delivery throughput, Vitec at 50 ms, ten at once",
-        against="ten ÷ (2 calls of 50 ms)",
+        against="ten ÷ (3 calls of 50 ms)",
         value=found / possible,
         goal=0.9,
         note=f"{found:.0f} leads a second",

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,36 @@ async def forward_later(submission: Submission, tasks: BackgroundTasks) -> dict[
     """Answers, and then forwards: what is under way when the process ends is gone."""
     tasks.add_task(_forward, submission)
     return {"status": "accepted"}
+
+
+QUEUE = os.environ.get("BENCH_QUEUE", "")
+
+
+def make_queue() -> FastAPI:
+    """A queue library: the submission is a job in PostgreSQL before it is answered, and a worker would forward it."""
+    from procrastinate import App, PsycopgConnector  # noqa: PLC0415 - installed by `make bench` alone
+
+    jobs = App(connector=PsycopgConnector(conninfo=QUEUE))
+
+    async def forward_job(submission: dict[str, Any]) -> None:
+        await _client.post("/CRM/Lead", json=submission)
+
+    job = jobs.task(name="forward")(forward_job)
+
+    @asynccontextmanager
+    async def live(_app: FastAPI) -> AsyncIterator[None]:
+        async with jobs.open_async():
+            await jobs.schema_manager.apply_schema_async()
+            yield
+
+    queue = FastAPI(lifespan=live)
+
+    @queue.post("/lead", status_code=202)
+    async def enqueue(submission: Submission) -> dict[str, str]:
+        await job.defer_async(submission=submission.model_dump())
+        return {"status": "accepted"}
+
+    return queue
 
 
 async def _answer_late(_request: Request) -> Response:

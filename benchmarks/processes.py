@@ -1,5 +1,6 @@
 """Servers of a measurement: started on their core, awaited, looked at, ended."""
 
+import json
 import os
 import signal
 import subprocess
@@ -47,12 +48,31 @@ def leadgate(folder: Path, *arguments: str, port: int = 8790, **settings: str) -
 
 
 def uvicorn(app: str, *, port: int, core: str = SERVER, **environment: str) -> Program:
+    """An application by its name, or by that of a function that makes one."""
     options = ("--log-level", "error", "--loop", "uvloop", "--http", "httptools", "--no-access-log")
     return Program(
-        command=(sys.executable, "-m", "uvicorn", *options, "--port", str(port), app),
+        command=(
+            *(sys.executable, "-m", "uvicorn", *options, "--port", str(port)),
+            *(["--factory"] if app.partition(":")[2].startswith("make_") else []),
+            app,
+        ),
         ready=f"http://127.0.0.1:{port}/openapi.json",
         environment=environment,
         core=core,
+    )
+
+
+def node_red(folder: Path, *, port: int) -> Program:
+    """A flow that answers a POST; `node-red` comes from npm."""
+    nodes = [
+        {"id": "flow", "type": "tab", "label": "leads"},
+        {"id": "in", "type": "http in", "z": "flow", "url": "/lead", "method": "post", "wires": [["out"]]},
+        {"id": "out", "type": "http response", "z": "flow", "statusCode": "202", "wires": []},
+    ]
+    (folder / "flows.json").write_text(json.dumps(nodes), encoding="utf-8")
+    return Program(
+        command=("node-red", "--port", str(port), "--userDir", str(folder), str(folder / "flows.json")),
+        ready=f"http://127.0.0.1:{port}/",
     )
 
 
