@@ -1,6 +1,6 @@
 """A lead's way from the outbox to Vitec: who may claim it, what is recorded, and what is refused."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +8,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from app.forms.model import CallGroup
 from app.lead import Note
-from app.store.gates import count_probes, list_gates, probe_now
+from app.store.claiming import claim_in_order
+from app.store.gates import close_gate, count_probes, list_gates, probe_now
 from app.store.history import load_history
 from app.store.outbox import (
     CreateUnresolved,
@@ -138,6 +139,47 @@ def test_leases_of_a_dead_process_are_cleared_and_counted(connection: Connection
     assert must_claim(connection).lead_id == lead_id
     assert row_of(connection, lead_id).crashes == 1
     assert row_of(connection, untouched).leased_until is None
+
+
+def in_order(connection: Connection, *, now: datetime = NOW, **changes: Any) -> Claim | None:
+    values: dict[str, Any] = {
+        "steps_back": lambda _: False,
+        "settle": MINUTE,
+        "now": now,
+        "leased_until": now + LEASE,
+    }
+    return claim_in_order(connection, **values | changes)
+
+
+def test_a_suspect_goes_first_and_to_nobody_who_has_others(connection: Connection) -> None:
+    keep(connection, received_at=NOW - MINUTE)
+    suspect = keep(connection)
+    connection.execute(update(outbox).where(outbox.c.lead_id == suspect).values(crashes=1))
+    assert in_order(connection, alone=False) is None
+    claimed = in_order(connection)
+    assert claimed is not None
+    assert claimed.lead_id == suspect
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_suspect_that_may_not_go_holds_up_nobody(connection: Connection, *, alone: bool) -> None:
+    suspect = keep(connection, customer_id="M1")
+    connection.execute(update(outbox).where(outbox.c.lead_id == suspect).values(crashes=1))
+    close_gate(
+        connection,
+        GATE,
+        must_claim(connection),
+        status=403,
+        probe_at=NOW + 9 * LEASE,
+        credential="",
+        now=NOW,
+    )
+    clear_leases(connection)
+    other = keep(connection, customer_id="M2")
+    claimed = in_order(connection, alone=alone)
+    assert claimed is not None
+    assert claimed.lead_id == other
+    assert in_order(connection, alone=alone) is None
 
 
 @pytest.mark.parametrize("outcome", ["open", "unknown"])

@@ -75,7 +75,8 @@ class Worker:
         """Without asking the store, which has visitors to serve."""
         if self._stopping or self._holds_suspect or len(self._turns) >= self.courier.terms.concurrency:
             return False
-        return self._find_shut() < set(self.courier.forms.current.logins)
+        shut = self._find_shut()
+        return not shut or shut != self.courier.forms.current.logins.keys()
 
     async def _claim(self) -> Claim | None:
         now = self._now()

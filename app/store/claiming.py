@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -59,11 +59,15 @@ def claim_in_order(
         count = mark_restored(connection, first_look_at=now + settle, now=now)
         _log.error("store_stepped_back", leads=count)
         return None
-    suspects = find_suspects(connection, now=now)
-    if suspects and not alone:
-        return None
-    selection = replace(selection, suspects=suspects)
-    return claim_next(connection, now=now, leased_until=leased_until, selection=selection)
+    take = partial(claim_next, connection, now=now, leased_until=leased_until)
+    if find_suspects(connection, now=now):
+        suspects = replace(selection, suspects=True)
+        if not alone and _find_due(connection, suspects, now=now) is not None:
+            return None
+        if alone and (claim := take(selection=suspects)) is not None:
+            return claim
+        # Those that there are may not go, and hold up nobody.
+    return take(selection=replace(selection, suspects=False))
 
 
 def claim_next(
@@ -72,8 +76,7 @@ def claim_next(
     """Takes the due lead whose turn it is."""
     # What another worker is about to lease cannot be seen: claims are made one after the other.
     take_turns(connection, ["claim"])
-    open_queues = find_open_queues(connection, selection, now=now)
-    lead_id = _find(connection, open_queues, selection, now=now) if open_queues else None
+    lead_id = _find_due(connection, selection, now=now)
     if lead_id is None:
         return None
     row = connection.execute(
@@ -155,9 +158,10 @@ def _select_next(*, suspects: bool | None) -> Select[Any]:
     return due.order_by(outbox.c.next_attempt_at, outbox.c.lead_id)
 
 
-def _find(
-    connection: Connection, open_queues: Sequence[Queue], selection: Selection, *, now: datetime
-) -> str | None:
+def _find_due(connection: Connection, selection: Selection, *, now: datetime) -> str | None:
+    open_queues = find_open_queues(connection, selection, now=now)
+    if not open_queues:
+        return None
     anywhere = _select_due(suspects=selection.suspects).where(
         tuple_(outbox.c.form, outbox.c.login, outbox.c.customer_id).in_([queue.name for queue in open_queues])
     )
