@@ -36,7 +36,7 @@ run: $(VENV)/.run
 	@$(BIN)/leadgate demo
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/pytest -n 3 --dist worksteal --durations=40 --cov --cov-report=term --cov-fail-under=95
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 
 _LOOK_EVERY = 0.25
 _CONTINUE_AFTER = 2.0
 RESPITE_EVERY = 3
 """Lives, of which one begins in peace: see gateway.py."""
 _RESPITE = 6.0
+_PORTS = SystemRandom()
 ROOT = Path(__file__).parent.parent
 
 
@@ -26,9 +27,12 @@ def make_environment(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """None that the kernel would give to an outgoing connection: a gateway that was killed must get it again."""
+    while True:
+        port = _PORTS.randrange(20_000, 32_000)
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 from proof.table import Row, format_table
 
+_BROKEN = "broken off by"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
@@ -25,6 +27,8 @@ class Trial:
     def is_passed(self, row: Row) -> bool:
         if self.obstacle:
             return True
+        if _BROKEN in row.note:
+            return False
         if self.must_double:
             return row.doubled > 0
         unheld = self.may_hold or row.held == 0
@@ -37,7 +41,10 @@ async def run_trials(trials: Sequence[Trial], *, seeds: int, at_once: int) -> tu
 
     async def run(trial: Trial, seed: int) -> Row:
         async with turns:
-            return await trial.run(seed)
+            try:
+                return await trial.run(seed)
+            except Exception as error:  # noqa: BLE001 - the other trials go on; this one has failed
+                return Row(fault=trial.fault, trials=0, note=f"1 {_BROKEN} {type(error).__name__}")
 
     begun = [
         [

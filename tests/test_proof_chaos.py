@@ -9,7 +9,8 @@ from proof import fulldisk, restored, upgraded
 from proof.chaos import run_scenario
 from proof.postgresql import Server, run_server
 from proof.scenarios import AFTER, BEFORE, POSTGRESQL, SQLITE, Scenario
-from proof.trials import Trial, add_notes
+from proof.table import Row
+from proof.trials import Trial, add_notes, run_trials
 
 # Each waits for settle times and leases, and for processes that start again and again.
 pytestmark = pytest.mark.timeout(300)
@@ -72,6 +73,20 @@ def test_after_a_restored_backup_nothing_is_sent_twice(trial: Trial) -> None:
 @pytest.mark.parametrize("trial", upgraded.list_trials(leads=24), ids=lambda trial: trial.fault)
 def test_an_upgrade_under_load_costs_no_lead(trial: Trial) -> None:
     check(trial)
+
+
+def test_a_trial_that_breaks_off_fails_and_stops_no_other() -> None:
+    async def break_off(_seed: int) -> Row:
+        raise TimeoutError
+
+    async def pass_by(_seed: int) -> Row:
+        return Row(fault="whole", trials=1)
+
+    trials = [Trial(fault="broken", run=break_off), Trial(fault="whole", run=pass_by)]
+    passed, (broken, whole) = asyncio.run(run_trials(trials, seeds=2, at_once=2))
+    assert not passed
+    assert (broken.note, broken.trials) == ("2 broken off by TimeoutError", 0)
+    assert whole.trials == 2
 
 
 def test_notes_add_up() -> None:
