@@ -178,7 +178,8 @@ class StoreAndModel(RuleBasedStateMachine):
 
     def _is_newest(self, turn: Turn) -> bool:
         kept = self.kept[turn.claim.lead_id]
-        return kept.state is PENDING and kept.fence == turn.claim.fence
+        # A turn that has ended ends no second time.
+        return kept.state is PENDING and kept.fence == turn.claim.fence and kept.leased_until is not None
 
     @precondition(lambda self: any(turn.attempt_id is None for turn in self.turns))
     @rule(data=st.data())

@@ -155,7 +155,7 @@ def _select_next(*, suspects: bool | None) -> Select[Any]:
     """Of one queue."""
     columns = (outbox.c.form, outbox.c.login, outbox.c.customer_id)
     due = _select_due(suspects=suspects).where(*(column == bindparam(column.name) for column in columns))
-    return due.order_by(outbox.c.next_attempt_at, outbox.c.lead_id)
+    return due.add_columns(outbox.c.next_attempt_at).order_by(outbox.c.next_attempt_at, outbox.c.lead_id)
 
 
 def _find_due(connection: Connection, selection: Selection, *, now: datetime) -> str | None:
@@ -173,29 +173,39 @@ def _find_due(connection: Connection, selection: Selection, *, now: datetime) ->
     if 1 in selection.allowances.values():
         # A destination that comes back is asked first for what it may have taken.
         unresolved = select(attempts.c.lead_id).where(IS_UNRESOLVED)
-        found = _first(connection, anywhere.where(outbox.c.lead_id.in_(unresolved)), now=now)
+        lead_id = _first(connection, anywhere.where(outbox.c.lead_id.in_(unresolved)), now=now)
+        if lead_id is not None:
+            return lead_id
+    for form in _rotate(sorted({queue.form for queue in open_queues}), after=selection.after_form):
+        queues = (queue for queue in open_queues if queue.form == form)
+        heads = (_first_of(connection, queue, selection, now=now) for queue in queues)
+        found = min(filter(None, heads), default=None)
         if found is not None:
-            return found
-    for queue in _rotate(open_queues, after=selection.after_form):
-        form, login, customer_id = queue.name
-        within = {"form": form, "login": login, "customer_id": customer_id}
-        found = _first(connection, _select_next(suspects=selection.suspects), now=now, **within)
-        if found is not None:
-            return found
+            return found[1]
     return None
 
 
-def _first(connection: Connection, due: Select[Any], *, now: datetime, **values: str) -> str | None:
-    found: str | None = connection.execute(due, {"now": now, **values}).scalar()
+def _first(connection: Connection, due: Select[Any], *, now: datetime) -> str | None:
+    found: str | None = connection.execute(due, {"now": now}).scalar()
     return found
 
 
-def _rotate(queues: Sequence[Queue], *, after: str | None) -> Sequence[Queue]:
-    """Form by form, those after the one served last before it; of one form's, whose lead is due the longest."""
-    return sorted(
-        queues,
-        key=lambda queue: (after is None or queue.form <= after, queue.form, queue.due_at),
-    )
+def _first_of(
+    connection: Connection, queue: Queue, selection: Selection, *, now: datetime
+) -> tuple[datetime, str] | None:
+    """Since when its first lead that may go is due, and its id."""
+    form, login, customer_id = queue.name
+    row = connection.execute(
+        _select_next(suspects=selection.suspects),
+        {"now": now, "form": form, "login": login, "customer_id": customer_id},
+    ).first()
+    return None if row is None else (row.next_attempt_at, row.lead_id)
+
+
+def _rotate(forms: Sequence[str], *, after: str | None) -> Sequence[str]:
+    """Those after the one served last before it."""
+    later = [form for form in forms if after is not None and form > after]
+    return [*later, *(form for form in forms if form not in later)]
 
 
 def _read_claim(connection: Connection, row: Row[Any], *, now: datetime, leased_until: datetime) -> Claim:
