@@ -17,6 +17,11 @@ __all__ = ["serve_agency", "serve_embedded", "set_stage"]
 from tests.sinks import find_told, overhearing
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes begins first: at the end one worker would do it while the others wait."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

@@ -33,6 +33,7 @@ from app.store.queues import Selection
 from app.store.store import Store
 from app.store.words import Claim, LeadStatus
 from app.vitec.client import VitecClient
+from tests.databases import lay_out
 from tests.sandboxes import CUSTOMER, LOGIN, Running
 
 SCHEDULE = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
@@ -200,7 +201,7 @@ async def open_rig(
 ) -> AsyncIterator[Rig]:
     sandbox.app.state.world.reset()
     sandbox.app.state.board.clear()
-    store = Store(place or _PLACE.get() or folder / "leadgate.db")
+    store = Store(place or _PLACE.get() or lay_out(folder / "leadgate.db"))
     store.open()
     client = VitecClient(timeout=timedelta(seconds=deadline), wire_format=wire_format)
     forms = LiveForms(make_forms(folder, make_login(base_url or sandbox.url), text))

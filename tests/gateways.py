@@ -25,6 +25,7 @@ from app.store.leads import load_lead
 from app.store.place import Place
 from app.store.schema import leads, outbox
 from app.store.store import Store
+from tests.databases import lay_out
 
 SECRET = b"0" * 32
 HOST = "forms.example.se"
@@ -139,7 +140,7 @@ def build(
 ) -> tuple[FastAPI, Store, LiveForms]:
     path = folder / "forms.toml"
     path.write_text(text, encoding="utf-8")
-    store = Store(place or folder / "leads.db", reserve=0)
+    store = Store(place or lay_out(folder / "leads.db"), reserve=0)
     forms = LiveForms(read_forms(path, default_login=LOGIN, environ={}))
     return create_app(forms=forms, store=store, secret=SECRET, **options), store, forms
 

@@ -10,7 +10,7 @@ from app.store.migrate import upgrade
 from app.store.schema import metadata
 from app.store.sqlite import open_writer
 from app.store.store import Store
-from tests.databases import BOTH, open_postgresql
+from tests.databases import BOTH, lay_out, open_postgresql
 from tests.deliveries import placing_stores
 from tests.postgresql import Server, run_server
 
@@ -57,7 +57,7 @@ def mortal() -> Iterator[Server]:
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """Where a store may be opened."""
     if request.param == "sqlite":
-        return tmp_path / "leads.db"
+        return lay_out(tmp_path / "leads.db")
     url: str = request.getfixturevalue("database")
     return url
 
@@ -66,9 +66,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """A database with today's schema."""
     if request.param == "sqlite":
-        engine = open_writer(tmp_path / "leads.db")
-        with engine.connect() as connection:
-            upgrade(connection)
+        engine = open_writer(lay_out(tmp_path / "leads.db"))
     else:
         engine = open_postgresql(request.getfixturevalue("database"))
     yield engine

@@ -40,9 +40,9 @@ def check(trial: Trial, seed: int = 1) -> None:
 )
 def test_nothing_is_lost_and_nothing_doubled(scenario: Scenario, database: str, server: Server) -> None:
     row = asyncio.run(
-        run_scenario(scenario, seed=1, leads=15, server=server if database == POSTGRESQL else None)
+        run_scenario(scenario, seed=1, leads=10, server=server if database == POSTGRESQL else None)
     )
-    assert row.trials >= 15
+    assert row.trials >= 10
     assert (row.lost, row.doubled) == (0, 0)
     assert "never came to rest" not in row.note
     assert row.held == 0 or scenario.may_hold
@@ -50,8 +50,8 @@ def test_nothing_is_lost_and_nothing_doubled(scenario: Scenario, database: str, 
 
 def test_two_servers_and_two_deliverers_share_the_leads(server: Server) -> None:
     scenario = Scenario(name="a fleet", faults=BEFORE + AFTER, servers=2, deliverers=2, every=6)
-    row = asyncio.run(run_scenario(scenario, seed=1, leads=15, server=server))
-    assert (row.trials, row.lost, row.doubled, row.held, "rest" in row.note) == (16, 0, 0, 0, False)
+    row = asyncio.run(run_scenario(scenario, seed=1, leads=10, server=server))
+    assert (row.trials, row.lost, row.doubled, row.held, "rest" in row.note) == (11, 0, 0, 0, False)
 
 
 def test_a_planted_bug_is_seen() -> None:
