@@ -53,7 +53,7 @@ def main() -> None:
     rows = [row for name in given.trials or TRIALS for row in _run(name, plan)]
     print(f"\n{format_table(rows)}")
     if not given.quick and not given.trials:
-        write(rows, command="make bench")
+        write(rows, command="python -m benchmarks --node-red" if given.node_red else "make bench")
 
 
 def _require() -> None:
