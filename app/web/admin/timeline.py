@@ -8,6 +8,7 @@ from typing import Any
 from app.identity import write_reference
 from app.lead import Lead
 from app.web.admin.adaptations import describe_note
+from app.web.admin.reasons import tell_reason
 from app.web.admin.suspicions import describe_suspicion
 from app.web.admin.wording import Gettext, name_field
 
@@ -132,10 +133,15 @@ def _tell_event(entry: Mapping[str, Any], kind: str, gettext: Gettext) -> Step:
         at=entry["at"],
         title=title,
         lines=tuple(rest),
-        words=entry.get("reason"),
+        words=_tell_reason(entry, gettext),
         actor=actor,
         tone="person" if actor and tone == "quiet" else tone,
     )
+
+
+def _tell_reason(entry: Mapping[str, Any], gettext: Gettext) -> str | None:
+    reason = entry.get("reason")
+    return None if reason is None else tell_reason(str(reason), gettext)
 
 
 def _tell_telling(entry: Mapping[str, Any], kind: str, gettext: Gettext) -> Step:

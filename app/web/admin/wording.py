@@ -5,6 +5,7 @@ from gettext import NullTranslations
 
 from app.identity import reference_of, write_reference
 from app.lead import LeadState
+from app.web.admin.reasons import tell_reason
 
 Gettext = Callable[[str], str]
 
@@ -37,6 +38,9 @@ class Wording:
     def why(self, state: LeadState) -> str:
         """What stands before a state's reason."""
         return f"{self._states[state]}:"
+
+    def reason(self, reason: str) -> str:
+        return tell_reason(reason, self.gettext)
 
     def reference(self, lead_id: str) -> str:
         return write_reference(reference_of(lead_id))

@@ -1,0 +1,72 @@
+"""Why a lead waits for people, in the operator's language. The store keeps it in English, as the log has it."""
+
+import re
+from collections.abc import Callable
+
+Gettext = Callable[[str], str]
+
+
+def tell_reason(reason: str, gettext: Gettext) -> str:
+    """A reason of a newer version, and what a person wrote, is shown as it is."""
+    for pattern, sentence in _list_sentences(gettext):
+        if match := re.fullmatch(pattern, reason, re.DOTALL):
+            found = match.groupdict()
+            if why := found.get("why"):
+                found["why"] = tell_reason(why, gettext)
+            return sentence.format(**found)
+    return reason
+
+
+def _list_sentences(gettext: Gettext) -> tuple[tuple[str, str], ...]:
+    contact = "the contact may exist in Vitec, which cannot match this person again"
+    return (
+        (r"may exist in Vitec: (?P<why>.+)", gettext("may exist in Vitec: {why}")),
+        ("reading it back is refused", gettext("reading it back is refused")),
+        (
+            "the contact's leads could not be read before it was sent",
+            gettext("the contact's leads could not be read before it was sent"),
+        ),
+        (
+            "reading leads back is not proven for this customer",
+            gettext("reading leads back is not proven for this customer"),
+        ),
+        (
+            "the store was restored, and reading is not proven",
+            gettext("the store was restored, and reading is not proven"),
+        ),
+        (
+            "the store was restored, and reading it back is refused",
+            gettext("the store was restored, and reading it back is refused"),
+        ),
+        (
+            r"refused by Vitec \((?P<status>\d+)\): (?P<words>.*)",
+            gettext("refused by Vitec ({status}): {words}"),
+        ),
+        ("not delivered in 30 days", gettext("not delivered in 30 days")),
+        (
+            r"not in Vitec after (?P<number>\d+) creates of unknown outcome",
+            gettext("not in Vitec after {number} creates of unknown outcome"),
+        ),
+        (
+            rf"{contact}(?:: (?P<number>\d+) contacts share the address|, and may not be searched for)?",
+            gettext("the contact may exist in Vitec, which cannot match this person again"),
+        ),
+        (
+            "working on it has ended the process three times, with nothing else under way",
+            gettext("working on it has ended the process three times, with nothing else under way"),
+        ),
+        (
+            "the forms file has no form '(?P<form>.+)' any more",
+            gettext("the forms file has no form “{form}” any more"),
+        ),
+        (
+            "the form is in test mode: nothing is sent to Vitec",
+            gettext("the form is in test mode: nothing is sent to Vitec"),
+        ),
+        ("test mode: kept, never sent to Vitec", gettext("test mode: kept, never sent to Vitec")),
+        (
+            "what was kept cannot be read by this version",
+            gettext("what was kept cannot be read by this version"),
+        ),
+        ("there is no login '(?P<login>.+)' for Vitec", gettext("there is no login “{login}” for Vitec")),
+    )

@@ -1,0 +1,39 @@
+"""Why a lead waits, told to an operator in her language."""
+
+import pytest
+
+from app.delivery.contacts import UNMATCHABLE
+from app.delivery.reconcile import MAY_EXIST
+from app.i18n import get_translations
+from app.intake.accept import TEST_MODE
+from app.web.admin.reasons import tell_reason
+
+REASONS = {
+    f"{MAY_EXIST}: reading it back is refused": "finns kanske i Vitec: vi får inte läsa tillbaka den",
+    f"{MAY_EXIST}: the contact's leads could not be read before it was sent": "finns kanske i Vitec: kontaktens",
+    f"{MAY_EXIST}: reading leads back is not proven for this customer": "finns kanske i Vitec: att",
+    f"{MAY_EXIST}: the store was restored, and reading is not proven": "finns kanske i Vitec: databasen",
+    f"{MAY_EXIST}: the store was restored, and reading it back is refused": "finns kanske i Vitec: databasen",
+    "refused by Vitec (400): The field {x} is\nwrong: 1": "avvisad av Vitec (400): The field {x} is\nwrong: 1",
+    "not delivered in 30 days": "inte levererad",
+    "not in Vitec after 5 creates of unknown outcome": "finns inte i Vitec efter 5 försök",
+    UNMATCHABLE: "kontakten finns kanske",
+    f"{UNMATCHABLE}: 3 contacts share the address": "kontakten finns kanske",
+    f"{UNMATCHABLE}, and may not be searched for": "kontakten finns kanske",
+    "working on it has ended the process three times, with nothing else under way": "arbetet med den",
+    "the forms file has no form 'kontakt' any more": "formulärfilen har inte längre något formulär ”kontakt”",
+    "the form is in test mode: nothing is sent to Vitec": "formuläret är i testläge",
+    TEST_MODE: "testläge",
+    "what was kept cannot be read by this version": "det som sparades",
+    "there is no login 'own' for Vitec": "det finns ingen inloggning ”own”",
+}
+
+
+@pytest.mark.parametrize(("reason", "told"), REASONS.items())
+def test_a_reason_is_told_in_swedish(reason: str, told: str) -> None:
+    assert tell_reason(reason, get_translations("sv").gettext).startswith(told)
+
+
+@pytest.mark.parametrize("reason", ["sold already: {not} ours", "", "score 80: honeypot"])
+def test_what_a_person_wrote_is_shown_as_it_is(reason: str) -> None:
+    assert tell_reason(reason, get_translations("sv").gettext) == reason
