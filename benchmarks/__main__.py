@@ -6,7 +6,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.acceptance import (
@@ -35,6 +34,7 @@ TRIALS: dict[str, Callable[[Path, Plan], Iterator[Row]]] = {
 }
 """The most valuable first."""
 
+WHOLE = Plan()
 QUICK = Plan(seconds=2, rounds=1, past=20_000, many=5000, peers=False)
 
 
@@ -45,15 +45,18 @@ def main() -> None:
     asked.add_argument(
         "--node-red", action="store_true", help="beside Node-RED too (npm install -g node-red)"
     )
+    asked.add_argument("--seconds", type=int, default=WHOLE.seconds, help="of each measurement")
+    asked.add_argument("--rounds", type=int, default=WHOLE.rounds, help="of which the median is told")
     given = asked.parse_args()
-    plan = replace(QUICK if given.quick else Plan(), node_red=given.node_red)
+    asked_for = Plan(seconds=given.seconds, rounds=given.rounds, node_red=given.node_red)
+    plan = QUICK if given.quick else asked_for
     if unknown := set(given.trials) - set(TRIALS):
         asked.error(f"no such trial: {', '.join(sorted(unknown))}")
     _require()
     rows = [row for name in given.trials or TRIALS for row in _run(name, plan)]
     print(f"\n{format_table(rows)}")
     if not given.quick and not given.trials:
-        write(rows, command="python -m benchmarks --node-red" if given.node_red else "make bench")
+        write(rows, command=" ".join(["python -m benchmarks", *sys.argv[1:]]))
 
 
 def _require() -> None:
