@@ -171,7 +171,7 @@ def _measure_queue(plan: Plan, own: tuple[Program, str], database: str) -> Row:
         what="acceptance on PostgreSQL",
         against="procrastinate, a queue library, on PostgreSQL",
         value=compare(loads, "PostgreSQL", "procrastinate"),
-        goal=2,
+        goal=1,
         note=f"{loads['procrastinate'][0].per_second:,.0f} a second, {loads['procrastinate'][0].errors} errors",
     )
 

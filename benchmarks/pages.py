@@ -39,7 +39,7 @@ def measure_sizes(folder: Path, _plan: Plan) -> Iterator[Row]:
     with running(leadgate(folder, "--no-delivery")):
         for what, path, goal in (
             ("embed script", "/embed/v1.js", 2.5),
-            ("framed document", "/embed/v1/kontakt", 15),
+            ("framed document", "/f/kontakt", 15),
         ):
             size = len(_get(f"http://127.0.0.1:8790{path}", "gzip")) / 1000
             yield Row(what=f"{what}, gzipped", against="", value=size, goal=goal, unit="kB", at_most=True)
