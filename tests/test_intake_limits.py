@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.forms.model import ApiKey, Form, Spam
+from app.intake import limits
 from app.intake.callers import Caller, KeyRefused, find_key, identify
 from app.intake.limits import Limiter, LimitReached
 from tests.submissions import NOW, form
@@ -133,7 +134,27 @@ def test_clients_that_went_away_are_forgotten() -> None:
     limiter = Limiter("5/minute")
     for number in range(2000):
         assert send(limiter, Caller(bucket=str(number)), at=NOW + number * SECOND)
-    assert len(limiter._windows._clients) < 130
+        limiter.notice(Caller(bucket=str(number)), now=NOW + number * SECOND)
+    assert len(limiter._accepted._clients) < 130
+    assert len(limiter._sent._clients) < 130
+
+
+def test_a_flood_from_ever_new_addresses_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_MOST_CLIENTS", 50)
+    limiter = Limiter("1/hour")
+    for number in range(200):
+        assert send(limiter, Caller(bucket=str(number)))
+    assert len(limiter._accepted._clients) == 50
+    assert not send(limiter, Caller(bucket="199"))
+    assert send(limiter, Caller(bucket="1"))
+
+
+def test_a_clock_that_steps_back_frees_nobody() -> None:
+    limiter = Limiter("2/minute, 3/hour")
+    assert send(limiter, at=NOW + 30 * SECOND)
+    assert send(limiter, at=NOW)
+    assert not send(limiter, at=NOW + 31 * SECOND)
+    assert send(limiter, at=NOW + MINUTE)
 
 
 def trusting(*networks: str) -> Form:

@@ -1,7 +1,8 @@
 """How many leads one client may send: counted in memory, when they are accepted and not before."""
 
-from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from bisect import bisect_right, insort
+from collections import OrderedDict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from math import ceil
@@ -15,12 +16,16 @@ from app.errors import LeadgateError
 from app.intake.callers import Caller
 from app.rates import OFF
 
+_MOST_CLIENTS = 50_000
+"""Counted at once, at some 400 bytes each. A flood from more addresses than that is no limit's to stop; it makes
+those that have been quiet longest begin anew, and takes no more memory."""
+
 
 class _Item(RateLimitItemPerSecond):
-    """So many in so many seconds. The library's own names for what is counted take longer than all the rest."""
+    """So many in so many seconds. Every window of a client looks at the same times: one key for all of them."""
 
     def key_for(self, *identifiers: bytes | str | float) -> str:
-        return f"{identifiers[0]!s}/{identifiers[-1]!s}/{self.amount}/{self.multiples}"
+        return f"{identifiers[0]!s}/{identifiers[-1]!s}"
 
 
 _MANY = _Item(20, 60)
@@ -41,14 +46,16 @@ class Limiter:
     def __init__(self, rate: str) -> None:
         """`120/minute, 1000/hour`, or `off`."""
         self._rate = rate
-        self._windows = _Windows()
-        self._strategy = MovingWindowRateLimiter(self._windows)
+        self._accepted = _Windows()
+        self._sent = _Windows()
+        self._strategy = MovingWindowRateLimiter(self._accepted)
+        self._attention = MovingWindowRateLimiter(self._sent)
         self._under_way: dict[tuple[str, ...], int] = {}
 
     def hold_place(self, caller: Caller, form: str, *, now: datetime) -> "Place":
         """A place for a lead that is about to be kept. Raises LimitReached."""
         place = Place(limiter=self, names=_name(caller, form), items=self._list_items(caller), at=now)
-        self._windows.now = now.timestamp()
+        self._accepted.now = now.timestamp()
         # Those that are being kept at this moment count as well: a hundred at once are still a hundred.
         cost = 1 + self._under_way.get(place.names, 0)
         full = [item for item in place.items if not self._strategy.test(item, *place.names, cost=cost)]
@@ -61,8 +68,8 @@ class Limiter:
         """Counts a submission, and tells whether its address has sent more than 20 in a minute."""
         if caller.trusted or caller.key:
             return False
-        self._windows.now = now.timestamp()
-        return not self._strategy.hit(_MANY, caller.bucket)
+        self._sent.now = now.timestamp()
+        return not self._attention.hit(_MANY, caller.bucket)
 
     def _list_items(self, caller: Caller) -> tuple[RateLimitItem, ...]:
         own = caller.key.rate if caller.key else None
@@ -70,16 +77,15 @@ class Limiter:
 
     def _measure_wait(self, item: RateLimitItem, names: tuple[str, ...]) -> timedelta:
         reset = self._strategy.get_window_stats(item, *names).reset_time
-        return timedelta(seconds=max(1, ceil(reset - self._windows.now)))
+        return timedelta(seconds=max(1, ceil(reset - self._accepted.now)))
 
     def give_back(self, place: "Place", *, counted: bool) -> None:
         left = self._under_way.pop(place.names, 1) - 1
         if left > 0:
             self._under_way[place.names] = left
-        if counted:
-            self._windows.now = place.at.timestamp()
-            for item in place.items:
-                self._strategy.hit(item, *place.names)
+        if counted and place.items:
+            self._accepted.now = place.at.timestamp()
+            self._strategy.hit(place.items[-1], *place.names)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +95,7 @@ class Place:
     limiter: Limiter
     names: tuple[str, ...]
     items: tuple[RateLimitItem, ...]
+    """The one with the longest window last."""
     at: datetime
     counted: bool = False
 
@@ -106,17 +113,12 @@ def _name(caller: Caller, form: str) -> tuple[str, ...]:
 
 @cache
 def _parse(rate: str) -> tuple[RateLimitItem, ...]:
-    return () if rate == OFF else tuple(_Item(one.amount, one.get_expiry()) for one in parse_many(rate))
-
-
-@dataclass(slots=True)
-class _Times:
-    expiry: int
-    entries: deque[float] = field(default_factory=deque)
+    items = () if rate == OFF else (_Item(one.amount, one.get_expiry()) for one in parse_many(rate))
+    return tuple(sorted(items, key=_Item.get_expiry))
 
 
 class _Windows(Storage, MovingWindowSupport):
-    """When each client's leads came. By the clock of the leads, and tidied up a few at a time.
+    """When each client's leads came, in order. By the clock of the leads, and tidied up a few at a time.
 
     The library's own storage goes by the system's clock, and walks through all it knows in a thread of its own
     whenever it is asked: with 50,000 clients that holds everybody up for a tenth of a second.
@@ -125,40 +127,45 @@ class _Windows(Storage, MovingWindowSupport):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self._clients: OrderedDict[str, _Times] = OrderedDict()
+        self._longest = 0
+        # A list of one or two is a sixth of a deque.
+        self._clients: OrderedDict[str, list[float]] = OrderedDict()
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """`expiry` is the client's longest: what is older counts in none of its windows."""
+        self._longest = max(self._longest, expiry)
         self._forget_some()
-        times = self._clients.setdefault(key, _Times(expiry))
+        times = self._clients.get(key)
+        if times is None:
+            self._clients[key] = [self.now] * amount
+            return True
         self._clients.move_to_end(key)
-        self._drop_old(times)
-        if len(times.entries) + amount > limit:
+        del times[: bisect_right(times, self.now - expiry)]
+        if len(times) + amount > limit:
             return False
-        times.entries.extend([self.now] * amount)
+        for _ in range(amount):
+            insort(times, self.now)
         return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """The oldest of the window, and how many there are."""
-        del limit, expiry
+        del limit
         times = self._clients.get(key)
-        if times is not None:
-            self._drop_old(times)
-        return (times.entries[0], len(times.entries)) if times and times.entries else (self.now, 0)
-
-    def _drop_old(self, times: _Times) -> None:
-        while times.entries and times.entries[0] <= self.now - times.expiry:
-            times.entries.popleft()
+        if times is None:
+            return self.now, 0
+        first = bisect_right(times, self.now - expiry)
+        return (times[first], len(times) - first) if first < len(times) else (self.now, 0)
 
     def _forget_some(self) -> None:
         """Two for each that may be new: what is idle is gone sooner than more can come."""
         for _ in range(2):
             key = next(iter(self._clients), None)
-            if key is None or self._is_busy(self._clients[key]):
+            if key is None:
+                return
+            idle = self._clients[key][-1] <= self.now - self._longest
+            if not idle and len(self._clients) < _MOST_CLIENTS:
                 return
             del self._clients[key]
-
-    def _is_busy(self, times: _Times) -> bool:
-        return bool(times.entries) and times.entries[-1] > self.now - times.expiry
 
     # What the library asks of every storage, and moving windows have no use for.
 
