@@ -1,6 +1,7 @@
 """Where a visitor came from: a table of cases."""
 
 import time
+import tracemalloc
 from collections.abc import Mapping
 from typing import Any
 
@@ -366,6 +367,28 @@ def test_the_worst_of_64_kib_takes_no_time(unit: str, start: str) -> None:
     )
 
     assert time.perf_counter() - started < 1
+
+
+def test_nothing_long_is_remembered() -> None:
+    """What anybody may send at 64 KiB apiece is no reason to keep it."""
+    tracemalloc.start()
+    for number in range(20):
+        hostile = f"https://a.se/{number}?" + "a=1&" * 15_000
+        attribute(
+            Sources(
+                marketing={
+                    "referrer": hostile,
+                    "utmTags": [{"name": "utm_source", "value": hostile + "1"}],
+                },
+                page_url=hostile,
+            ),
+            parameters=ALLOWED,
+        )
+        if number == 1:
+            before, _ = tracemalloc.get_traced_memory()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 500_000
 
 
 json_values = st.recursive(

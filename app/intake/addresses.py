@@ -12,6 +12,12 @@ from app.intake.text import clean_line, mask_identity_numbers
 MAX_ADDRESS = 2048
 """Characters."""
 
+_READ = 8192
+"""Characters of an address that are looked at: more than servers take (RFC 9110 §4.1 asks for 8,000)."""
+
+REMEMBERED = 1000
+"""Characters of a text whose reading is remembered: a body of 64 KiB may hold one of any length."""
+
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*")
 _MAX_HOST = 253  # RFC 1035 §2.3.4, in its written form
 _EMAIL_LIKE = re.compile(r"[^\s/?&=@:;,]{1,64}(?:@|%(?:25)*40)[^\s/?&=@:;,]{1,255}", re.IGNORECASE)
@@ -21,11 +27,13 @@ _SAFE = "/%:@!$&'()*+,;=~-._"
 
 def split_address(address: Any) -> SplitResult | None:
     """The parts of an http address with a host that can be; None for anything else."""
-    return _split(address) if isinstance(address, str) else None
+    if not isinstance(address, str):
+        return None
+    return (_split if len(address) <= REMEMBERED else _split.__wrapped__)(address[:_READ])
 
 
 # One page's visitors all come with the page's address: it is taken apart once.
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def _split(address: str) -> SplitResult | None:
     try:
         parts = urlsplit(clean_line(address))
@@ -49,10 +57,14 @@ def host_of(parts: SplitResult) -> str | None:
 
 def query_of(address: Any) -> Sequence[tuple[str, str]]:
     parts = split_address(address)
-    return _parse_query(parts.query) if parts and parts.query else ()
+    return _find_pairs(parts.query) if parts and parts.query else ()
 
 
-@lru_cache(maxsize=512)
+def _find_pairs(query: str) -> tuple[tuple[str, str], ...]:
+    return (_parse_query if len(query) <= REMEMBERED else _parse_query.__wrapped__)(query)
+
+
+@lru_cache(maxsize=256)
 def _parse_query(query: str) -> tuple[tuple[str, str], ...]:
     return tuple(parse_qsl(query))
 
@@ -62,17 +74,19 @@ def clean_address(address: Any, *, keep: AbstractSet[str]) -> str | None:
 
     Over MAX_ADDRESS the query goes first, then the end of the path.
     """
-    return _clean(address, frozenset(keep)) if isinstance(address, str) else None
+    if not isinstance(address, str):
+        return None
+    return (_clean if len(address) <= REMEMBERED else _clean.__wrapped__)(address, frozenset(keep))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def _clean(address: str, keep: frozenset[str]) -> str | None:
     parts = split_address(address)
     if parts is None:
         return None
     path = _cut(quote(parts.path[:MAX_ADDRESS], safe=_SAFE))
     base = _cut(_origin_of(parts) + _mask(path))
-    query = urlencode([(name, value) for name, value in _parse_query(parts.query) if name.lower() in keep])
+    query = urlencode([(name, value) for name, value in _find_pairs(parts.query) if name.lower() in keep])
     # Measured before masking, so that only what is short is searched.
     return f"{base}?{_mask(query)}" if query and len(base) + len(query) < MAX_ADDRESS else base
 

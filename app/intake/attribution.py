@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from app.forms.campaign import LANDING_REFERRER, allowed_parameters
-from app.intake.addresses import clean_address, host_of, query_of, split_address
+from app.intake.addresses import REMEMBERED, clean_address, host_of, query_of, split_address
 from app.intake.text import clean_line, mask_identity_numbers
 from app.lead import Marketing, Note, UtmTag
 
@@ -149,13 +149,14 @@ def _choose(
             lower = name.lower()
             if lower not in allowed:
                 continue
-            value = _clean_value(raw) if lower in kept else _clean_referrer(raw, kept, own)
+            clean = _clean_value if len(raw) <= REMEMBERED else _clean_value.__wrapped__
+            value = clean(raw) if lower in kept else _clean_referrer(raw, kept, own)
             if value:
                 chosen[lower] = value
     return chosen
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _clean_value(raw: str) -> str:
     # Twice the limit: where it is cut within a number, what is left is none.
     return mask_identity_numbers(clean_line(raw)[: 2 * MAX_VALUE], bare=False)[:MAX_VALUE].rstrip()
