@@ -27,6 +27,7 @@ from app.web.admin.routes import list_routes
 from app.web.admin.sessions import Sessions
 from app.web.api import LEADS, Api
 from app.web.assets import CachedFiles
+from app.web.compression import COMPRESSED
 from app.web.embed import Embed
 from app.web.express import Express, Line
 from app.web.health import Health
@@ -35,7 +36,6 @@ from app.web.openapi import describe_api
 from app.web.pages import FORM, Pages
 from app.web.reception import Reception
 from app.web.refusals import Refusals
-from app.web.routing import COMPRESSED
 from app.web.security import Boundary, CrossOrigin
 from app.web.settling import SettlePages
 from app.web.tokens import TokenSigner

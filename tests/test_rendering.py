@@ -1,18 +1,24 @@
 """The visitor's pages: what is labelled, described, kept, escaped, and what is not there."""
 
+import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
+from random import Random
+from secrets import token_urlsafe
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.errors import FieldError
 from app.forms.model import Consent, Field, FieldType, Form, Mode, Option, Privacy, Text, Theme
 from app.i18n import describe_error, get_translations
 from app.lead import Destination
 from app.resources import STATIC, TEMPLATES
+from app.web.compression import Stencil
 from app.web.rendering import Renderer, locate_asset
 
 VOID = frozenset({"meta", "link", "input", "img", "br"})
@@ -185,11 +191,34 @@ def test_a_blank_page_is_the_page_rendered_anew_but_for_its_token(language: str,
         anew = renderer.render_form(
             shown, language=language, action="/f/kontakt", token=token, values={}, framed=framed
         )
-        blank = renderer.render_blank_form(
-            shown, language=language, action="/f/kontakt", token=token, framed=framed
+        blank = renderer.find_blank_form(
+            shown, language=language, action="/f/kontakt", length=len(token), framed=framed
         )
-        assert blank == anew
-        assert token.encode() in blank
+        assert blank.fill(token.encode()) == anew
+        assert gzip.decompress(blank.pack(token.encode())) == anew
+        assert token.encode() in anew
+
+
+def test_a_page_compressed_once_is_hardly_longer_than_one_compressed_anew() -> None:
+    token = token_urlsafe(80)
+    blank = Renderer().find_blank_form(
+        make_form(), language="sv", action="/f/kontakt", length=len(token), framed=None
+    )
+    anew = gzip.compress(blank.fill(token.encode()), 6)
+    assert len(blank.pack(token.encode())) < len(anew) + 100
+
+
+@given(
+    st.lists(st.binary(max_size=300).map(lambda part: part.replace(b"\0", b"")), min_size=1, max_size=4),
+    st.sampled_from([1, 2, 150, 65_535]),
+    st.randoms(use_true_random=False),
+)
+def test_a_stencil_is_filled_whatever_lies_around_its_holes(
+    parts: list[bytes], length: int, random: Random
+) -> None:
+    stencil, token = Stencil(parts, length), random.randbytes(length)
+    assert stencil.fill(token) == token.join(parts)
+    assert gzip.decompress(stencil.pack(token)) == token.join(parts)
 
 
 def make_error(name: str, detail: str = "Rätta det här.") -> FieldError:

@@ -14,10 +14,11 @@ from starlette.routing import Route
 
 from app.forms.model import Form
 from app.resources import STATIC
+from app.web.compression import COMPRESSED
 from app.web.origins import read_origin
 from app.web.problems import Refused
 from app.web.reception import Reception
-from app.web.routing import COMPRESSED, make_route
+from app.web.routing import make_route
 from app.web.security import NO_STORE
 
 _FOLDER = STATIC / "embed"

@@ -4,7 +4,6 @@ What those would do is done here in one step, from the same words: see security.
 cost as much as keeping the lead does, and several times what the form's page takes.
 """
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +15,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import LeadgateError
+from app.web.compression import compress
 from app.web.refusals import Refusals
-from app.web.routing import COMPRESS_FROM, COMPRESSION, Handler
+from app.web.routing import Handler
 from app.web.security import always, report_defect
 
 _NO_QUERY = QueryParams()
@@ -55,7 +55,7 @@ class Express:
             return
         request = _QuickRequest(scope, receive)
         response = await self._answer(request, line)
-        body = _compress(response, request) if line.compressed else response.body
+        body = compress(response, request) if line.compressed else response.body
         headers = self._complete(response, request, line)
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -90,23 +90,6 @@ class Express:
             for name, value in line.describe_cors(request).items():
                 headers.append((name.lower().encode(), value.encode("latin-1")))
         return headers
-
-
-def _compress(response: Response, request: Request) -> bytes:
-    """Its body as it goes out, and its headers told of it."""
-    body = bytes(response.body)
-    if len(body) < COMPRESS_FROM:
-        return body
-    response.headers.add_vary_header("Accept-Encoding")
-    if "gzip" not in request.headers.get("accept-encoding", ""):
-        return body
-    packer = zlib.compressobj(
-        COMPRESSION, wbits=zlib.MAX_WBITS + 16
-    )  # with the frame of a gzip file (RFC 1952)
-    packed = packer.compress(body) + packer.flush()
-    response.headers["Content-Encoding"] = "gzip"
-    response.headers["Content-Length"] = str(len(packed))
-    return packed
 
 
 class _QuickRequest(Request):

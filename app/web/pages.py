@@ -28,11 +28,12 @@ from app.store.leads import find_status, load_lead
 from app.store.words import Acceptance
 from app.web.api import LEAD_ID
 from app.web.bodies import read_form
+from app.web.compression import COMPRESSED, PACKED, takes_gzip
 from app.web.preferences import asks_for_json
 from app.web.problems import RETRY_AFTER, Problem, Refused, retry_after
 from app.web.reception import Reception, host_of
 from app.web.refusals import is_framed
-from app.web.routing import COMPRESSED, make_route
+from app.web.routing import make_route
 from app.web.script import describe_acceptance
 from app.web.security import NO_STORE, page_headers
 from app.web.theme import render_theme
@@ -188,10 +189,13 @@ class Pages:
         language = self.reception.choose_language(request)
         renderer, action, framed = self.reception.renderer, f"/f/{form.name}", is_framed(request)
         token = token or self.reception.signer.issue(form, now=self.reception.now())
+        packed = False
         if status == 200 and not values and not hidden:
-            content = renderer.render_blank_form(
-                form, language=language, action=action, token=token, framed=framed
+            blank = renderer.find_blank_form(
+                form, language=language, action=action, length=len(token), framed=framed
             )
+            packed = takes_gzip(request)
+            content = (blank.pack if packed else blank.fill)(token.encode())
         else:
             content = renderer.render_form(
                 form,
@@ -205,7 +209,8 @@ class Pages:
                 framed=framed,
                 problem_status=status if status in {429, 503} else None,
             )
-        return Response(content, status, page_headers(form) | dict(headers), media_type="text/html")
+        told = {**page_headers(form), **headers, **(PACKED if packed else _NOTHING)}
+        return Response(content, status, told, media_type="text/html")
 
     async def show_thanks(self, request: Request) -> Response:
         form, lead_id = self.reception.require_form(request), request.path_params["id"]

@@ -14,6 +14,7 @@ from app.forms.campaign import allowed_parameters
 from app.forms.model import HONEYPOT, FieldType, Form, Mode, Theme
 from app.i18n import describe_problem, get_translations, name_language
 from app.resources import STATIC, TEMPLATES
+from app.web.compression import Stencil
 from app.web.controls import Entry, arrange, arrange_consents
 from app.web.script import write_words
 from app.web.theme import has_theme, render_theme
@@ -29,20 +30,20 @@ class Renderer:
 
     def __init__(self) -> None:
         self._environments: dict[str, Environment] = {}
-        self._blank: dict[tuple[str, str, str, bool | None], tuple[Form, list[bytes]]] = {}
+        self._blank: dict[tuple[str, str, str, bool | None], tuple[Form, Stencil]] = {}
 
-    def render_blank_form(
-        self, form: Form, *, language: str, action: str, token: str, framed: bool | None = False
-    ) -> bytes:
-        """The page as everybody first gets it: rendered once for as long as the form is in force, but for its token."""
+    def find_blank_form(
+        self, form: Form, *, language: str, action: str, length: int, framed: bool | None = False
+    ) -> Stencil:
+        """The page as everybody first gets it, but for a token of that length. Made once while the form is in force."""
         key = (form.name, language, action, framed)
         known = self._blank.get(key)
-        if known is None or known[0] is not form:
+        if known is None or known[0] is not form or known[1].length != length:
             page = self.render_form(
                 form, language=language, action=action, token=_TOKEN, values=_NOTHING, framed=framed
             )
-            known = self._blank[key] = form, page.split(_TOKEN.encode())
-        return token.encode().join(known[1])
+            known = self._blank[key] = form, Stencil(page.split(_TOKEN.encode()), length)
+        return known[1]
 
     def render_form(
         self,

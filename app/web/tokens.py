@@ -1,11 +1,12 @@
 """The token of a rendered page: which page it was, and when it was made."""
 
-import json
+import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode
+from itsdangerous.signer import SigningAlgorithm
 
 from app.forms.model import Form
 from app.identity import IdentitySource
@@ -23,18 +24,26 @@ class PageToken:
         return now - self.issued_at <= FRESH_FOR
 
 
+class _QuickHmac(SigningAlgorithm):
+    """The library's own algorithm in one call instead of four."""
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        return hmac.digest(key, value, "sha1")
+
+
 class TokenSigner:
     """Signs page tokens. One that was not made here for this form is as good as none."""
 
     def __init__(self, secret: bytes) -> None:
         self._serializer = URLSafeTimedSerializer(secret, salt="leadgate.page")
-        self._signer = self._serializer.make_signer()
+        # What the serializer would write: its key derived once, and no attempt to compress what is too short for it.
+        key = self._serializer.make_signer().derive_key()
+        self._signer = TimestampSigner(key, key_derivation="none", algorithm=_QuickHmac())
         self._identities = IdentitySource()
 
     def issue(self, form: Form, *, now: datetime) -> str:
         # A time-ordered nonce: as an idempotency key it is appended to its index, not scattered over it.
-        page = json.dumps([form.name, self._identities.new_id(now)], separators=(",", ":"))
-        # As the serializer would, but for trying to compress it, which takes longer than all the rest.
+        page = f'["{form.name}","{self._identities.new_id(now)}"]'  # JSON: neither needs an escape
         return self._signer.sign(base64_encode(page)).decode()
 
     def read(self, text: str | None, form: Form) -> PageToken | None:
