@@ -119,5 +119,5 @@ def test_who_installs_by_the_page_sees_a_lead_delivered(tmp_path: Path) -> None:
         assert checked.returncode == 0, checked.stderr
         assert "ok: 1 form" in checked.stdout
         with start(tmp_path, "serve", "--port", "0") as gateway:
-            assert gateway.post(wait=10).json()["status"] == "delivered"
+            gateway.deliver()
             assert "delivered" in run(tmp_path, "leads", "list").stdout

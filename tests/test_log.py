@@ -157,7 +157,7 @@ def test_a_journey_leaves_no_word_of_the_visitors_in_the_log(tmp_path: Path) -> 
         start(tmp_path, "sandbox", "--port", "0") as vitec,
         start_gateway(tmp_path, vitec.url, **names) as gateway,
     ):
-        assert send(gateway, wait=10).json()["status"] == "delivered"
+        gateway.await_status(send(gateway).json()["id"], "delivered")
         refuse_in_every_way(gateway)
         # Vitec's own words about a refused lead repeat what it holds.
         for fault in ("400", "500_before", "drop_before"):

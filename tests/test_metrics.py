@@ -185,13 +185,11 @@ def test_a_process_tells_how_its_leads_fare(tmp_path: Path, vitec: Running) -> N
     httpx.post(vitec.url + "/sandbox/reset")
     with start_gateway(tmp_path, vitec.url) as gateway:
         assert scrape(gateway.url).get("leadgate_oldest_undelivered_seconds") == 0
-        assert gateway.post(wait=10).json()["status"] == "delivered"
+        gateway.deliver()
         fault = {"name": "400", "times": 1, "operation": "createLead"}
         assert httpx.post(vitec.url + "/sandbox/faults", json=fault).status_code == 200
-        held = gateway.post(
-            wait=10, email="bertil@example.com", message="Ring 070-174 06 05", firstName="Bertil"
-        )
-        assert held.json()["status"] == "held"
+        held = gateway.post(email="bertil@example.com", message="Ring 070-174 06 05", firstName="Bertil")
+        gateway.await_status(held.json()["id"], "held")
         found = scrape(gateway.url)
         assert found.get("leadgate_delivered_total", form="kontakt", how="created") == 1
         assert found.get("leadgate_held_total", form="kontakt") == 1
@@ -209,7 +207,7 @@ def test_a_process_tells_how_its_leads_fare(tmp_path: Path, vitec: Running) -> N
         series = len(found.labels)
         for number in range(5):
             person = {"firstName": f"Cecilia{number}", "email": f"cecilia{number}@example.com"}
-            assert gateway.post(wait=10, **person).json()["status"] == "delivered"
+            gateway.deliver(**person)
         text = httpx.get(gateway.url + "/metrics").text
         assert len(scrape(gateway.url).labels) == series
         typed = (

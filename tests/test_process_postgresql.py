@@ -87,8 +87,7 @@ def test_two_servers_and_two_deliverers_bring_each_lead_once(
         # The same person at both doors is one lead.
         again = [server.post(email="visitor1@example.com").json()["id"] for server in servers]
         assert set(again) == {ids[1]}
-        last = servers[0].post(email="last@example.com", wait=10)
-        assert last.json()["status"] == "delivered"
+        last = servers[0].deliver(email="last@example.com")
         ids.append(last.json()["id"])
         end = monotonic() + 30
         while any(lead["status"] != "delivered" for lead in list_leads(tmp_path, names)):
@@ -105,10 +104,15 @@ def _without_user(database: str) -> str:
 def test_a_lead_starts_at_once_on_another_machine(tmp_path: Path, database: str, vitec: Running) -> None:
     names = names_of(database, vitec.url)
     with serve(tmp_path, names, "--no-delivery") as gateway, start(tmp_path, "deliver", names=names):
-        gateway.post(email="first@example.com", wait=10)
-        started = monotonic()
-        assert gateway.post(email="second@example.com", wait=10).json()["status"] == "delivered"
-        assert monotonic() - started < 2
+        gateway.deliver(email="first@example.com")
+
+        def measure(number: int) -> float:
+            started = monotonic()
+            gateway.post(email=f"visitor{number}@example.com", wait=10)
+            return monotonic() - started
+
+        # Who is not told looks once a second.
+        assert min(map(measure, range(5))) < 0.8
 
 
 def test_while_the_database_is_down_visitors_are_told_at_once_and_served_again_after(

@@ -159,7 +159,7 @@ def test_passwords_are_rotated_without_a_restart_and_seen_nowhere(tmp_path: Path
         password.write_text("sandbox\n", encoding="utf-8")
         shown = run(tmp_path, "leads", "show", lead, names=names)
         listed = run(tmp_path, "gates", names=names)
-        assert gateway.post(wait=10, message="Efter bytet").json()["status"] == "delivered"
+        gateway.deliver(message="Efter bytet")
         seen = [
             gateway.said,
             shown.stdout,
