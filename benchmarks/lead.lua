@@ -10,7 +10,7 @@ function request()
   count = count + 1
   local person = number .. "x" .. count .. "x" .. run
   local body = '{"firstName":"Anna","lastName":"Bergström","email":"anna.' .. person .. '@example.com",' ..
-    '"phone":"+4670174' .. string.format("%04d", count % 10000) .. '","message":"Hej! Vi funderar på att sälja ' ..
+    '"phone":"+4670' .. string.format("%07d", (offset + count) % 10000000) .. '","message":"Hej! Vi funderar på att sälja ' ..
     'vår lägenhet på Storgatan 12 och undrar när ni kan komma förbi. Hälsningar, Anna",' ..
     '"pageUrl":"https://agency.example/kontakt?utm_source=google&utm_medium=cpc&gclid=Cj0KCQ",' ..
     '"language":"sv","marketing":{"referrer":"https://agency.example/kontakt","utmTags":[' ..
@@ -23,6 +23,8 @@ end
 
 function init(args)
   run = args[1] or "0"
+  math.randomseed(tonumber(run:sub(-9)) or 0)
+  offset = math.random(0, 9999999)
 end
 
 local refused = 0

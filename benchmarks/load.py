@@ -19,12 +19,14 @@ class Load:
     errors: int
 
 
-def drive(url: str, *, seconds: int, connections: int = 64, script: str = "lead.lua") -> Load:
+def drive(
+    url: str, *, seconds: int, connections: int = 64, script: str = "lead.lua", encoding: str = "identity"
+) -> Load:
     """Posts leads, each from another person at another address; with `page.lua` it gets a page."""
     told = subprocess.run(
         [
             *("taskset", "-c", GENERATOR, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s"),
-            *("-s", str(_SCRIPTS / script), url, "--", str(time.time_ns())),
+            *("-s", str(_SCRIPTS / script), url, "--", str(time.time_ns()), encoding),
         ],
         check=True,
         capture_output=True,

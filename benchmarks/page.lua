@@ -1,4 +1,8 @@
--- The same page again and again, as a browser asks for it that takes no compressed answers.
+-- The same page again and again, as a browser asks for it that takes answers in the encoding given.
+function init(args)
+  if args[2] then wrk.headers["Accept-Encoding"] = args[2] end
+end
+
 local refused = 0
 function response(status)
   if status ~= 200 then refused = refused + 1 end

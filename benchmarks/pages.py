@@ -11,27 +11,38 @@ from benchmarks.load import drive, median_ratio
 from benchmarks.processes import leadgate, running, uvicorn
 from benchmarks.report import Row
 
-_OURS, _RAW = "http://127.0.0.1:8790/f/kontakt", "http://127.0.0.1:8791/page"
+_OURS, _RAW = "http://127.0.0.1:8790/f/kontakt", "http://127.0.0.1:8791"
+_PAGE_ROWS = {
+    "identity": ("form page", "the same bytes from a bare Starlette route"),
+    "gzip": ("form page, compressed as browsers ask for it", "that route behind Starlette's GZipMiddleware"),
+}
 
 
 def measure_page(folder: Path, plan: Plan) -> Iterator[Row]:
     write_forms(folder)
-    own, speeds = leadgate(folder, "--no-delivery"), dict[str, list[float]](ours=[], raw=[])
-    bytes_of_page = folder / "page.html"
+    own, bytes_of_page = leadgate(folder, "--no-delivery"), folder / "page.html"
+    bare = uvicorn("benchmarks.peers:page", port=8791, BENCH_PAGE=str(bytes_of_page))
+    speeds: dict[tuple[str, str], list[float]] = {
+        (who, encoding): [] for who in ("ours", "raw") for encoding in _PAGE_ROWS
+    }
     for _ in range(plan.rounds):
-        with running(own):
-            bytes_of_page.write_bytes(_get(_OURS))
-            speeds["ours"].append(drive(_OURS, seconds=plan.seconds, script="page.lua").per_second)
-        with running(uvicorn("benchmarks.peers:page", port=8791, BENCH_PAGE=str(bytes_of_page))):
-            speeds["raw"].append(drive(_RAW, seconds=plan.seconds, script="page.lua").per_second)
-    ours, raw = (median(speeds[name]) for name in ("ours", "raw"))
-    yield Row(
-        what="form page",
-        against="the same bytes from a bare Starlette route",
-        value=median_ratio(speeds["ours"], speeds["raw"]),
-        goal=0.7,
-        note=f"{ours:,.0f} and {raw:,.0f} a second",
-    )
+        for who, server in (("ours", own), ("raw", bare)):
+            with running(server):
+                if who == "ours":
+                    bytes_of_page.write_bytes(_get(_OURS))
+                for encoding in _PAGE_ROWS:
+                    url = _OURS if who == "ours" else f"{_RAW}/{encoding}"
+                    load = drive(url, seconds=plan.seconds, script="page.lua", encoding=encoding)
+                    speeds[who, encoding].append(load.per_second)
+    for encoding, (what, against) in _PAGE_ROWS.items():
+        ours, raw = (speeds[who, encoding] for who in ("ours", "raw"))
+        yield Row(
+            what=what,
+            against=against,
+            value=median_ratio(ours, raw),
+            goal=0.7,
+            note=f"{median(ours):,.0f} and {median(raw):,.0f} a second",
+        )
 
 
 def measure_sizes(folder: Path, _plan: Plan) -> Iterator[Row]:

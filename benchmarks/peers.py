@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 from fastapi import BackgroundTasks, FastAPI
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -119,4 +121,9 @@ async def _show_page(_request: Request) -> Response:
     return Response(_page, media_type="text/html")
 
 
-page = Starlette(routes=[Route("/page", _show_page)])
+page = Starlette(
+    routes=[
+        Route("/identity", _show_page),
+        Route("/gzip", _show_page, middleware=[Middleware(GZipMiddleware, compresslevel=6)]),
+    ]
+)
