@@ -17,8 +17,9 @@ from typer.main import get_command
 
 from app import tally
 from app.cli.commands import app
+from app.environment import read_environment
 from app.forms.reader import read_forms
-from app.settings import NAMES, read_environment
+from app.settings import NAMES
 from app.store.standing import Standing
 from app.web.exposition import Snapshot, expose
 from tests.gateways import LOGIN

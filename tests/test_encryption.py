@@ -14,9 +14,9 @@ from cryptography.fernet import Fernet
 from sqlalchemy import select, text, update
 
 from app.cli import reports
+from app.environment import read_environment
 from app.errors import KeyMissing, StoreError
 from app.lead import Contact, Enquiry, LeadState
-from app.settings import read_environment
 from app.store.history import add_event, load_history
 from app.store.keyring import count_behind, find_missing_keys, list_sealed_columns, rekey_batch
 from app.store.leads import find_status, load_lead, write_body

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from app.cli.configuration import read_configuration
-from app.settings import NAMES, Settings, read_environment
+from app.environment import read_environment
+from app.settings import NAMES, Settings
 from tests.conftest import Shell
 from tests.processes import FORMS, LOGIN_NAMES, Service, run, start, start_gateway, write_forms
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.environment import read_environment
 from app.errors import StoreError
-from app.settings import NAMES, SECRETS, read_environment
+from app.settings import NAMES, SECRETS
 from app.store.secret import load_or_make_secret
 from tests.processes import LEADGATE, Service, environment, run, start, start_gateway, write_forms
 

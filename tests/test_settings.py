@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.environment import Environment, read_environment, read_settings
 from app.errors import ConfigurationError
-from app.settings import NAMES, Environment, read_environment, read_settings
+from app.settings import NAMES
 
 SECRET = "hunter2-very-secret"
 

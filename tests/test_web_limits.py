@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.cli.process import make_server
-from app.settings import read_environment
+from app.environment import read_environment
 from app.store.proxies import find_proxy
 from app.web.proxies import ProxyWatch
 from tests.conftest import Shell

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.environment import Environment, read_environment
 from app.errors import ConfigurationError, Mistake
 from app.forms.model import Forms, Login, Password
 from app.forms.reader import read_forms
 from app.forms.warnings import find_warnings
-from app.settings import PREFIX, Environment, Settings, read_environment
+from app.settings import PREFIX, Settings
 from app.store.place import Place
 from app.store.secret import load_or_make_secret
 from app.users import User, Users, find_strangers, read_users

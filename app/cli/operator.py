@@ -9,10 +9,10 @@ import typer
 from app.cli import reports
 from app.cli.configuration import locate_store, read_configuration
 from app.cli.control import command_store, name_actor
+from app.environment import read_settings
 from app.errors import ConfigurationError, OperatorError
 from app.forms.model import Mode
 from app.lead import LeadState
-from app.settings import read_settings
 from app.store.migrate import newest_revision
 from app.store.store import Store
 from app.store.vault import Vault

@@ -18,13 +18,14 @@ from app.cli.configuration import load_secret, read_configuration
 from app.cli.control import command_store, name_actor
 from app.cli.operator import print_json
 from app.cli.retention import list_retention
+from app.environment import read_settings
 from app.errors import LeadNotFound, OperatorError
 from app.identity import write_reference
 from app.intake.digests import Digests
 from app.intake.people import parse_email
 from app.lead import LeadState
 from app.phones import parse_phone
-from app.settings import Settings, read_settings
+from app.settings import Settings
 from app.sheet import write_sheet
 from app.store.erasure import find_kin, find_people
 from app.store.extracts import Selection, list_shares, tabulate, tell_stories

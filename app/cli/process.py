@@ -20,7 +20,7 @@ from app.cli.supervision import notify, take_socket
 from app.cli.telling import telling
 from app.errors import LeadgateError
 from app.log import get_logger, report_loop_error
-from app.settings import Network
+from app.setting_types import Network
 from app.store.sqlite import has_wal_reset_bug
 from app.web.protocol import PunctualProtocol, raise_file_limit
 
