@@ -146,6 +146,16 @@ async def test_a_job_that_fails_is_undone_alone(writer: Writer, trace: list[str]
 
 
 @pytest.mark.anyio
+@only_sqlite
+async def test_savepoints_are_for_a_batch_in_which_a_job_has_failed(writer: Writer, trace: list[str]) -> None:
+    assert await writer.run(leave("first")) == "first"
+    assert not [statement for statement in trace if "SAVEPOINT" in statement]
+    with pytest.raises(Exception, match="UNIQUE"):
+        await writer.run(leave("first"))
+    assert [statement for statement in trace if "SAVEPOINT" in statement]
+
+
+@pytest.mark.anyio
 async def test_an_answer_comes_only_after_the_commit(engine: Engine, writer: Writer) -> None:
     seen: list[bool] = []
     event.listen(engine, "commit", lambda _connection: seen.append(accepting.done()))
