@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -16,6 +17,9 @@ from app.intake.html_form import unfold
 from app.lead import Enquiry
 from app.store.leads import write_body
 from tests.submissions import ANNA, NOW, definition, errors, form, send
+
+# Thousands of examples of what other tests cover, each traced, would take twice as long.
+pytestmark = pytest.mark.no_cover
 
 ENQUIRY = TypeAdapter(Enquiry)
 CODES = {

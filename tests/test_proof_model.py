@@ -10,6 +10,9 @@ from proof.model import Case, Finding, explore, list_cases, main, make_canonical
 from proof.steps import begin, list_next
 from proof.table import Row, format_table
 
+# Thousands of examples of what other tests cover, each traced, would take twice as long.
+pytestmark = pytest.mark.no_cover
+
 _CASES = list_cases()
 
 

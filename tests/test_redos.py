@@ -26,6 +26,9 @@ from app.web.origins import read_origin
 from app.web.preferences import prefers_html, read_wait
 from tests.submissions import ANNA, form, send
 
+# Thousands of examples of what other tests cover, each traced, would take twice as long.
+pytestmark = pytest.mark.no_cover
+
 MOST = 1.0
 
 UNITS = (

@@ -28,6 +28,9 @@ from app.store.settling import AttemptEnd, CloseGate, Decision, Delivered, Hold,
 from app.store.words import Acceptance, Claim, GateKey, NewLead
 from tests.stores import LEASE, NOW, PAYLOAD, claim, new_lead
 
+# Thousands of examples of what other tests cover, each traced, would take twice as long.
+pytestmark = pytest.mark.no_cover
+
 pytest_plugins = ["tests.store_fixtures"]
 
 PENDING, HELD, DELIVERED = LeadState.PENDING, LeadState.HELD, LeadState.DELIVERED

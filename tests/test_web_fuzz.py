@@ -38,6 +38,9 @@ from tests.gateways import FORMS, LOGIN, serve_gateway
 from tests.submissions import ANNA, FILE
 from tests.test_intake_properties import NAMES, find_texts, values
 
+# Thousands of examples of what other tests cover, each traced, would take twice as long.
+pytestmark = pytest.mark.no_cover
+
 pytest_plugins = ["tests.store_fixtures"]
 
 EXAMPLES = int(os.environ.get("LEADGATE_TEST_EXAMPLES", "5"))

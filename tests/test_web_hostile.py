@@ -10,7 +10,8 @@ import pytest
 
 from tests.gateways import ANNA, Gateway, open_gateway
 
-pytestmark = pytest.mark.anyio
+# Thousands of examples of what other tests cover, each traced, would take twice as long.
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 
 NASTY = (
     b"",
