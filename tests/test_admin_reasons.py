@@ -1,4 +1,4 @@
-"""Why a lead waits, told to an operator in her language."""
+"""Why a lead waits, or has its receiver, told to an operator in her language."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from app.delivery.contacts import UNMATCHABLE
 from app.delivery.reconcile import MAY_EXIST
 from app.i18n import get_translations
 from app.intake.accept import TEST_MODE
-from app.web.admin.reasons import tell_reason
+from app.web.admin.reasons import tell_choice, tell_reason
 
 REASONS = {
     f"{MAY_EXIST}: reading it back is refused": "finns kanske i Vitec: vi får inte läsa tillbaka den",
@@ -37,3 +37,20 @@ def test_a_reason_is_told_in_swedish(reason: str, told: str) -> None:
 @pytest.mark.parametrize("reason", ["sold already: {not} ours", "", "score 80: honeypot"])
 def test_what_a_person_wrote_is_shown_as_it_is(reason: str) -> None:
     assert tell_reason(reason, get_translations("sv").gettext) == reason
+
+
+CHOICES = {
+    "the page asked for anna": "sidan bad om anna",
+    "no route matched; the form's receiver is bo": "ingen regel passade; formulärets mottagare är bo",
+    "no route matched; the form's own assigned_to_id": "ingen regel passade; formulärets egen assigned_to_id",
+    "route 2: the postcode is within 111-118": "regel 2: postnumret är inom 111-118",
+    "route 1: the postcode is within 111 22 and interest is selling and area is north and south": (
+        "regel 1: postnumret är inom 111 22 och interest är selling och area är north and south"
+    ),
+    "what a newer version says": "what a newer version says",
+}
+
+
+@pytest.mark.parametrize(("reason", "told"), CHOICES.items())
+def test_why_a_receiver_has_it_is_told_in_swedish(reason: str, told: str) -> None:
+    assert tell_choice(reason, get_translations("sv").gettext) == told

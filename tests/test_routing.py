@@ -12,7 +12,9 @@ from app.forms.model import Form, Forms, Login, Password, Route
 from app.forms.postcodes import format_range, intersect, parse_postcode, parse_range, subtract, unite
 from app.forms.reader import read_forms
 from app.forms.routing import Choice, choose_receiver
+from app.i18n import get_translations
 from app.lead import Note
+from app.web.admin.reasons import tell_choice
 
 FILE = """
 [forms.sell]
@@ -100,6 +102,7 @@ def test_the_first_route_that_matches_wins(
     forms: Forms, zip_code: str | None, values: dict[str, str], receiver: str, reason: str
 ) -> None:
     assert choose(forms, zip_code=zip_code, values=values) == Choice(receiver=receiver, reason=reason)
+    assert tell_choice(reason, get_translations("sv").gettext) != reason
 
 
 def test_a_receiver_that_the_page_asks_for_goes_before_the_routes(forms: Forms) -> None:

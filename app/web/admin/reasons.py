@@ -1,23 +1,55 @@
-"""Why a lead waits for people, in the operator's language. The store keeps it in English, as the log has it."""
+"""Why a lead waits for people, or has its receiver, in the operator's language. The store keeps it in English, as
+the log has it."""
 
 import re
 from collections.abc import Callable
 
 Gettext = Callable[[str], str]
+Sentences = tuple[tuple[str, str], ...]
+"""What each may look like, and how it is told."""
 
 
 def tell_reason(reason: str, gettext: Gettext) -> str:
     """A reason of a newer version, and what a person wrote, is shown as it is."""
-    for pattern, sentence in _list_sentences(gettext):
+    return _tell(reason, _list_reasons(gettext))
+
+
+def tell_choice(reason: str, gettext: Gettext) -> str:
+    """Why a receiver has the lead: see app/forms/routing.py."""
+    return _tell(reason, _list_choices(gettext))
+
+
+def _tell(reason: str, sentences: Sentences) -> str:
+    for pattern, sentence in sentences:
         if match := re.fullmatch(pattern, reason, re.DOTALL):
             found = match.groupdict()
             if why := found.get("why"):
-                found["why"] = tell_reason(why, gettext)
+                found["why"] = _tell(why, sentences)
             return sentence.format(**found)
     return reason
 
 
-def _list_sentences(gettext: Gettext) -> tuple[tuple[str, str], ...]:
+def _list_choices(gettext: Gettext) -> Sentences:
+    return (
+        (r"the page asked for (?P<receiver>.+)", gettext("the page asked for {receiver}")),
+        (r"no route matched; (?P<why>.+)", gettext("no route matched; {why}")),
+        (r"the form's receiver is (?P<receiver>.+)", gettext("the form's receiver is {receiver}")),
+        ("the form's own assigned_to_id", gettext("the form's own assigned_to_id")),
+        (r"route (?P<number>\d+): (?P<why>.+)", gettext("route {number}: {why}")),
+        (
+            r"the postcode is within (?P<span>[\d -]+) and (?P<why>.+)",
+            gettext("the postcode is within {span} and {why}"),
+        ),
+        (r"the postcode is within (?P<span>[\d -]+)", gettext("the postcode is within {span}")),
+        (
+            r"(?P<field>\w+) is (?P<value>.*?) and (?P<why>\w+ is .*)",
+            gettext("{field} is {value} and {why}"),
+        ),
+        (r"(?P<field>\w+) is (?P<value>.*)", gettext("{field} is {value}")),
+    )
+
+
+def _list_reasons(gettext: Gettext) -> Sentences:
     contact = "the contact may exist in Vitec, which cannot match this person again"
     return (
         (r"may exist in Vitec: (?P<why>.+)", gettext("may exist in Vitec: {why}")),

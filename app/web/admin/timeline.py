@@ -8,7 +8,7 @@ from typing import Any
 from app.identity import write_reference
 from app.lead import Lead
 from app.web.admin.adaptations import describe_note
-from app.web.admin.reasons import tell_reason
+from app.web.admin.reasons import tell_choice, tell_reason
 from app.web.admin.suspicions import describe_suspicion
 from app.web.admin.wording import Gettext, name_field
 
@@ -61,7 +61,7 @@ def _tell(entry: Mapping[str, Any], lead: Lead | None, gettext: Gettext) -> Step
 def _tell_received(entry: Mapping[str, Any], lead: Lead | None, gettext: Gettext) -> Step:
     lines = []
     if lead and lead.receiver_reason:
-        lines.append(gettext("Receiver: {reason}").format(reason=lead.receiver_reason))
+        lines.append(gettext("Receiver: {reason}").format(reason=tell_choice(lead.receiver_reason, gettext)))
     if follows := entry.get("follows"):
         reference = write_reference(str(follows))
         lines.append(gettext("The same person also sent {reference}").format(reference=reference))

@@ -5,7 +5,7 @@ from gettext import NullTranslations
 
 from app.identity import reference_of, write_reference
 from app.lead import LeadState
-from app.web.admin.reasons import tell_reason
+from app.web.admin.reasons import tell_choice, tell_reason
 
 Gettext = Callable[[str], str]
 
@@ -41,6 +41,9 @@ class Wording:
 
     def reason(self, reason: str) -> str:
         return tell_reason(reason, self.gettext)
+
+    def choice(self, reason: str) -> str:
+        return tell_choice(reason, self.gettext)
 
     def reference(self, lead_id: str) -> str:
         return write_reference(reference_of(lead_id))
