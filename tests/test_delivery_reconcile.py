@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from app.delivery import health
 from app.delivery.parcel import Terms
 from app.delivery.reconcile import MAY_EXIST
+from app.errors import StoreUnavailable
 from app.lead import LeadState
 from app.sandbox.faults import FaultOrder
+from app.store.circuits import slow_down
 from app.store.gates import list_gates
 from app.store.operator import mark_restored, retry_lead
 from app.vitec.guard import read_boot_clock
@@ -220,6 +223,24 @@ async def test_a_moments_silence_before_a_create_leaves_nothing_to_a_human(
             assert rig.copies(lead_id) == 1
         else:
             assert status.reason == f"{MAY_EXIST}: the contact's leads could not be read before it was sent"
+
+
+async def test_what_cannot_be_kept_of_a_destinations_health_costs_no_lead_its_answer(
+    tmp_path: Path, sandbox: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_rig(tmp_path, sandbox, settle=SETTLE, text=RESEND) as rig:
+        lead_id = await rig.submit()
+        now = rig.now()
+        await rig.store.write(lambda connection: slow_down(connection, sandbox.url, now=now))
+        await rig.courier.ledger.health.refresh()
+
+        def fail(*_: object, **__: object) -> None:
+            raise StoreUnavailable("away")
+
+        monkeypatch.setattr(health, "raise_allowance", fail)
+        await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+        assert rig.copies(lead_id) == 1
 
 
 async def test_five_unknown_creates_are_enough(tmp_path: Path, sandbox: Running) -> None:

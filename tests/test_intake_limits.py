@@ -157,6 +157,16 @@ def test_a_clock_that_steps_back_frees_nobody() -> None:
     assert send(limiter, at=NOW + MINUTE)
 
 
+def test_a_clock_that_is_put_right_locks_nobody_out() -> None:
+    limiter = Limiter("3/minute, 5/hour")
+    tomorrow = NOW + timedelta(days=1)
+    assert [send(limiter, at=tomorrow) for _ in range(4)] == [True] * 3 + [False]
+    assert all(not limiter.notice(ANNA, now=tomorrow) for _ in range(20))
+    assert [send(limiter, at=NOW) for _ in range(4)] == [True] * 3 + [False]
+    assert not limiter.notice(ANNA, now=NOW)
+    assert wait_of(limiter, at=NOW) == MINUTE
+
+
 def trusting(*networks: str) -> Form:
     return replace(form(), spam=Spam(trusted_networks=networks))
 

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Engine, insert, select, text, update
 
 from app.errors import StoreUnavailable
 from app.store.ballast import SIZE, Ballast
-from app.store.claiming import claim_in_order
+from app.store.claiming import claim_in_order, claim_next
 from app.store.clockstep import find_step, follow_step
 from app.store.highwater import MarkFile
 from app.store.migrate import upgrade
+from app.store.queues import Selection
 from app.store.schema import circuits, gates, meta, outbox
 from app.store.sqlite import open_writer
 from app.store.store import Store
@@ -78,6 +79,60 @@ async def test_a_copy_of_an_earlier_time_is_noticed_though_nobody_says_so(tmp_pa
     with opened(path) as store:
         assert await take(store) is None
         assert await read_due(store) == waiting_until  # a restart puts nothing off
+
+
+async def restore_copy(folder: Path) -> Path:
+    """A store with one lead, as it was before an attempt at it."""
+    path, copy = folder / "leads.db", folder / "copy.db"
+    with opened(path) as store:
+        await store.accept(new_lead(received_at=datetime.now(UTC)))
+    shutil.copy(path, copy)
+    with opened(path) as store:
+        claimed = await take(store)
+        assert claimed is not None
+        await attempt(store, claimed)
+    shutil.copy(copy, path)
+    return path
+
+
+@pytest.mark.anyio
+async def test_it_is_not_forgotten_with_the_transaction_that_was_to_act_on_it(tmp_path: Path) -> None:
+    """A batch in which another job fails is undone, and so is one that meets a full disk."""
+    with opened(await restore_copy(tmp_path)) as store:
+        now = store.now()
+
+        def claim_in_vain(connection: Connection) -> None:
+            claim_in_order(
+                connection,
+                steps_back=store.steps_back,
+                settle=SETTLE,
+                now=now,
+                leased_until=now + LEASE,
+            )
+            raise LookupError("on purpose")
+
+        with pytest.raises(LookupError):
+            await store.write(claim_in_vain)
+        assert await take(store) is None
+        assert await reconciles_first(store) == [2]
+
+
+@pytest.mark.anyio
+async def test_it_is_not_forgotten_with_the_mark_that_told_it(tmp_path: Path) -> None:
+    """As `check --canary` overwrites it, which sends its own lead alone."""
+    path = await restore_copy(tmp_path)
+    with opened(path) as store:
+        canary = await store.accept(new_lead(received_at=datetime.now(UTC)))
+        now = store.now()
+        job = partial(
+            claim_next, now=now, leased_until=now + LEASE, selection=Selection(lead_id=canary.lead_id)
+        )
+        claimed = await store.write(job)
+        assert claimed is not None
+        await attempt(store, claimed)
+    with opened(path) as store:
+        assert await take(store) is None
+        assert await reconciles_first(store) == [2, 2]
 
 
 @pytest.mark.anyio

@@ -7,6 +7,7 @@ from datetime import datetime
 from random import Random, SystemRandom
 
 from app.delivery.breaker import FORGET_AFTER, FULL, Breaker, pause_after
+from app.errors import StoreUnavailable
 from app.log import get_logger
 from app.store.circuits import Circuit, load_circuits, open_circuit, raise_allowance, slow_down
 from app.store.store import Store
@@ -33,7 +34,16 @@ class Health:
         return circuit is not None and circuit.state != "closed"
 
     async def record(self, base_url: str, answer: Answer, *, lead_id: str) -> None:
-        """Counts a call. An answer below 500 is a sign of life, whatever it says; 429 asks for less."""
+        """Counts a call. An answer below 500 is a sign of life, whatever it says; 429 asks for less.
+
+        What cannot be kept of it is let go: what was answered for the lead is worth more, and waits to be kept.
+        """
+        try:
+            await self._record(base_url, answer, lead_id=lead_id)
+        except StoreUnavailable as error:
+            _log.warning("health_not_kept", destination=base_url, cause=str(error))
+
+    async def _record(self, base_url: str, answer: Answer, *, lead_id: str) -> None:
         now = self.now()
         reached = answer.status is not None
         if not answer.sent and " " in answer.error:

@@ -21,6 +21,10 @@ _MOST_CLIENTS = 50_000
 those that have been quiet longest begin anew, and takes no more memory."""
 
 
+_AHEAD = 60.0
+"""Seconds. A lead is counted, when it is kept, at the time at which it came: others have been counted since."""
+
+
 class _Item(RateLimitItemPerSecond):
     """So many in so many seconds. Every window of a client looks at the same times: one key for all of them."""
 
@@ -140,6 +144,7 @@ class _Windows(Storage, MovingWindowSupport):
             self._clients[key] = [self.now] * amount
             return True
         self._clients.move_to_end(key)
+        self._drop_ahead(times)
         del times[: bisect_right(times, self.now - expiry)]
         if len(times) + amount > limit:
             return False
@@ -153,8 +158,13 @@ class _Windows(Storage, MovingWindowSupport):
         times = self._clients.get(key)
         if times is None:
             return self.now, 0
+        self._drop_ahead(times)
         first = bisect_right(times, self.now - expiry)
         return (times[first], len(times) - first) if first < len(times) else (self.now, 0)
+
+    def _drop_ahead(self, times: list[float]) -> None:
+        """A clock that was put back would otherwise keep its clients out until it has caught up."""
+        del times[bisect_right(times, self.now + _AHEAD) :]
 
     def _forget_some(self) -> None:
         """Two for each that may be new: what is idle is gone sooner than more can come."""
@@ -162,7 +172,8 @@ class _Windows(Storage, MovingWindowSupport):
             key = next(iter(self._clients), None)
             if key is None:
                 return
-            idle = self._clients[key][-1] <= self.now - self._longest
+            times = self._clients[key]
+            idle = not times or not -_AHEAD <= self.now - times[-1] < self._longest
             if not idle and len(self._clients) < _MOST_CLIENTS:
                 return
             del self._clients[key]

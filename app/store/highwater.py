@@ -4,11 +4,12 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from app.store.schema import attempts, meta
 
 _TIMELINE = "timeline"
+_STEPPED_BACK = "stepped_back"
 # The server's identity and history: a promoted replica or a recovery to a moment begins a new timeline.
 _WHERE_IN_HISTORY = text(
     "SELECT (SELECT system_identifier FROM pg_control_system())"
@@ -43,6 +44,22 @@ class MarkFile:
         """Whether attempts were made that this store does not know: it is a copy of an earlier time."""
         newest = connection.execute(select(func.max(attempts.c.id))).scalar() or 0
         return self.read() > newest
+
+
+def note_step(connection: Connection, *, ahead: bool) -> bool:
+    """Keeps the finding until somebody has acted on it: the next attempt overwrites the mark that told it.
+
+    Whether there is one to act on, this one or an earlier.
+    """
+    known = connection.execute(select(meta.c.name).where(meta.c.name == _STEPPED_BACK)).first() is not None
+    if ahead and not known:
+        connection.execute(insert(meta).values(name=_STEPPED_BACK, value=""))
+    return ahead or known
+
+
+def take_step(connection: Connection) -> bool:
+    """Whether somebody has yet to act on it; that is this transaction, and whoever follows when it is undone."""
+    return connection.execute(delete(meta).where(meta.c.name == _STEPPED_BACK)).rowcount == 1
 
 
 def has_new_timeline(connection: Connection) -> bool:

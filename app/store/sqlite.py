@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from app.errors import StoreError, StoreOccupied
 from app.store.ballast import Ballast
 from app.store.clockstep import NOTABLE, find_step, follow_step
-from app.store.highwater import MarkFile
+from app.store.highwater import MarkFile, note_step, take_step
 from app.store.migrate import upgrade
 from app.store.outbox import clear_leases
 from app.store.place import RESERVE, find_free, refuse_network
@@ -172,7 +172,7 @@ class SqliteDatabase:
         now = self.now()
         if (step := find_step(connection, now=now)) > NOTABLE:
             follow_step(connection, back=step, now=now)
-        self._stepped_back = self._mark.is_ahead(connection)
+        self._stepped_back = note_step(connection, ahead=self._mark.is_ahead(connection))
 
     def open_readers(self) -> Engine:
         return open_readers(self.path, self._vault)
@@ -218,6 +218,6 @@ class SqliteDatabase:
         self._mark.write(attempt_id)
 
     def steps_back(self, connection: Connection) -> bool:
-        del connection  # what there is to see was seen when it was opened
-        stepped_back, self._stepped_back = self._stepped_back, False
-        return stepped_back
+        # What there is to see was seen when it was opened. Asked until nobody has to act on it any more.
+        self._stepped_back = self._stepped_back and take_step(connection)
+        return self._stepped_back

@@ -1,5 +1,6 @@
 """Pages as they go over the wire: gzip for whoever takes it, and done once where all but a token stays the same."""
 
+import re
 import zlib
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ _COMPRESS_FROM = 500
 COMPRESSED = Middleware(GZipMiddleware, compresslevel=_LEVEL, minimum_size=_COMPRESS_FROM)
 """For pages and their files. What the API answers is too short to gain by it."""
 
+_GZIP = re.compile(r"(?:^|[\s,])gzip(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))(?![^\s,;])", re.IGNORECASE)
+
 # RFC 1952 §2.3: deflated, nothing optional, no time, no system.
 _HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 PACKED = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
@@ -22,7 +25,8 @@ _WINDOW = 1 << 15
 
 
 def takes_gzip(request: Request) -> bool:
-    return "gzip" in request.headers.get("accept-encoding", "")
+    """RFC 9110 §12.5.3, but for `*`, by which nobody means it."""
+    return bool(_GZIP.search(request.headers.get("accept-encoding", "")))
 
 
 def compress(response: Response, request: Request) -> bytes:
@@ -48,7 +52,7 @@ class Stencil:
     """
 
     def __init__(self, parts: Sequence[bytes], length: int) -> None:
-        """`parts` lie around the holes, without a NUL byte; `length` bytes are to go into each."""
+        """`parts` lie around the holes; `length` bytes are to go into each."""
         self.length = length
         self._parts = parts
         self._size = sum(map(len, parts)) + length * (len(parts) - 1)
@@ -57,8 +61,9 @@ class Stencil:
         hole, known = bytes(length), b""
         self._packed: list[bytes] = []
         for part in parts:
-            # What has gone before may be referred to; nothing in a part is like the hole.
-            packer = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS, zdict=known[-_WINDOW:])
+            # What has gone before may be referred to, but for the holes, which are no zeros any more.
+            before = b"" if b"\0" in part else known[-_WINDOW:]
+            packer = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS, zdict=before)
             last = len(self._packed) == len(parts) - 1
             body = packer.compress(part)
             self._packed.append(body + packer.flush(zlib.Z_FINISH if last else zlib.Z_FULL_FLUSH))
