@@ -59,6 +59,7 @@ def read_environment(process: Mapping[str, str] = os.environ, *, dotenv: Path = 
     found.warnings += [
         *_look_at_dotenv(dotenv, sources[1]),
         *_find_typos(sources),
+        *_look_at_secret(found.settings),
         *_look_at_proxies(found.settings),
         *_look_at_times(found.settings),
         *_look_at_mail(found.settings),
@@ -159,6 +160,18 @@ def _find_typos(sources: tuple[Mapping[str, str], ...]) -> Iterator[Mistake]:
         word = name.removeprefix(PREFIX).removesuffix("_FILE")
         if word not in known and (near := get_close_matches(word, sorted(known), n=1, cutoff=0.7)):
             yield Mistake(name, "", f"is no setting. Did you mean {PREFIX}{near[0]}?")
+
+
+def _look_at_secret(settings: Settings) -> Iterator[Mistake]:
+    secret = settings.secret_key
+    if secret is not None and len(secret.get_secret_value()) < 32:
+        yield Mistake(
+            PREFIX + "SECRET_KEY",
+            "",
+            "is shorter than 32 characters: who guesses it signs pages and the office's links as this"
+            " service does; make one with `openssl rand -base64 32`, and know that repeated leads and earlier pages are"
+            " not recognised by another",
+        )
 
 
 def _look_at_proxies(settings: Settings) -> Iterator[Mistake]:

@@ -37,8 +37,11 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _parse_networks(text: str) -> list[Network]:
-    return [ip_network(part, strict=False) for part in _split(text)]
+def _parse_network(text: str) -> Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("is no network; write one such as 127.0.0.1 or 10.0.0.0/8") from None
 
 
 def _split_address(value: str) -> SplitResult | None:
@@ -147,7 +150,7 @@ FernetKeys = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_check_fernet_key)], ...], BeforeValidator(_split)
 ]
 MailUrl = Annotated[SecretStr, AfterValidator(_check_mail_server)]
-Networks = Annotated[tuple[Network, ...], BeforeValidator(_parse_networks)]
+Networks = Annotated[tuple[Annotated[Network, BeforeValidator(_parse_network)], ...], BeforeValidator(_split)]
 PasswordHash = Annotated[SecretStr, AfterValidator(_check_password_hash)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
 Rate = Annotated[str, AfterValidator(check_rate)]

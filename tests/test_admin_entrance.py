@@ -141,6 +141,25 @@ async def test_over_https_a_cookie_from_plain_http_counts_for_nothing(tmp_path: 
             assert answer.status_code == status
 
 
+async def test_while_the_proxy_is_down_one_signs_in_on_the_machine_itself(tmp_path: Path) -> None:
+    async with open_admin(tmp_path, signed_in=None, public_url="https://leads.byran.se") as admin:
+        headers = {"Origin": f"http://{HOST}", "Sec-Fetch-Site": "same-origin"}
+        answer = await admin.post("/admin/login", headers=headers, name="admin", password=PASSWORD)
+        assert answer.headers["location"] == "/admin"
+        assert (await admin.get("/admin")).status_code == 200
+
+
+async def test_what_no_keyboard_writes_is_nothing_and_no_defect(tmp_path: Path) -> None:
+    """PostgreSQL neither keeps nor looks for a NUL."""
+    async with open_admin(tmp_path) as admin:
+        for path in ("/admin?form=%00", "/admin?person=a%00", "/admin/leads/%00", "/admin/leads/%00/edit"):
+            assert (await admin.get(path)).status_code == 404
+        assert (await admin.post("/admin/leads/%00/retry")).status_code == 404
+        found = await admin.post("/admin/search", q="\0anna\0@example.com")
+        assert found.status_code == 303
+        assert "%00" not in found.headers["location"]
+
+
 async def test_whoever_signs_out_is_out_even_with_a_copy_of_the_cookie(tmp_path: Path) -> None:
     async with open_admin(tmp_path) as admin:
         cookies = dict(admin.client.cookies)

@@ -6,6 +6,9 @@ from app.delivery.contacts import UNMATCHABLE
 from app.delivery.reconcile import MAY_EXIST
 from app.i18n import get_translations
 from app.intake.accept import TEST_MODE
+from app.store.erasure import ERASED
+from app.store.operator import IN_VITEC
+from app.store.receipts import PURGED
 from app.web.admin.reasons import tell_choice, tell_reason
 
 REASONS = {
@@ -16,6 +19,9 @@ REASONS = {
     f"{MAY_EXIST}: the store was restored, and reading it back is refused": "finns kanske i Vitec: databasen",
     "refused by Vitec (400): The field {x} is\nwrong: 1": "avvisad av Vitec (400): The field {x} is\nwrong: 1",
     "not delivered in 30 days": "inte levererad",
+    IN_VITEC: "finns i Vitec",
+    ERASED: "raderad",
+    PURGED: "gallrad",
     "not in Vitec after 5 creates of unknown outcome": "finns inte i Vitec efter 5 försök",
     UNMATCHABLE: "kontakten finns kanske",
     f"{UNMATCHABLE}: 3 contacts share the address": "kontakten finns kanske",

@@ -29,7 +29,7 @@ GOOD = {
     "LEADGATE_ALERT_WEBHOOK": "https://hooks.example.se/alerts?key=1",
     "LEADGATE_HEARTBEAT_URL": "http://127.0.0.1:9000/ping",
     "LEADGATE_PUBLIC_URL": "https://forms.example.se/",
-    "LEADGATE_SECRET_KEY": SECRET,
+    "LEADGATE_SECRET_KEY": SECRET * 2,
     "LEADGATE_ADMIN_PASSWORD_HASH": "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$lA7l0SB6xEKgWTbVCJsWXw",
     "LEADGATE_USERS": "/etc/leadgate/users.toml",
     "LEADGATE_METRICS_TOKEN": "scrape",
@@ -143,7 +143,7 @@ def test_all_mistakes_are_told_at_once_and_no_value(tmp_path: Path, nowhere: Pat
             "LEADGATE_RECONCILE_SETTLE": "0",
             "LEADGATE_PUBLIC_URL": "forms.example.se",
             "LEADGATE_SECRET_KEY_FILE": str(empty),
-            "LEADGATE_TRUSTED_PROXIES": "proxy",
+            "LEADGATE_TRUSTED_PROXIES": "proxy, 10.0.0.1, 1.2.3.4/33",
             "LEADGATE_RATE_LIMIT": "60 a minute",
             "LEADGATE_LOG_FORMAT": "xml",
         },
@@ -170,6 +170,11 @@ def test_all_mistakes_are_told_at_once_and_no_value(tmp_path: Path, nowhere: Pat
     }
     assert SECRET not in "\n".join(told)
     assert "LEADGATE_RETRY_SCHEDULE: part 2: is no duration; write 30s, 15m, 8h or 30d" in told
+    for part in (1, 3):
+        wrong = (
+            f"LEADGATE_TRUSTED_PROXIES: part {part}: is no network; write one such as 127.0.0.1 or 10.0.0.0/8"
+        )
+        assert wrong in told
     assert "LEADGATE_VITEC_USERNAME: is missing; the other half of the login is set" in told
     assert "LEADGATE_VITEC_PASSWORD_FILE: names a file that cannot be read: No such file or directory" in told
     assert environment.settings.vitec_rate == 10  # what is wrong stands at its default
@@ -251,6 +256,12 @@ def test_an_address_of_postgresql_names_a_database(nowhere: Path, url: str) -> N
     names = {"LEADGATE_DATABASE_URL": url, "LEADGATE_SECRET_KEY": "k" * 32}
     [mistake] = read(names, nowhere).mistakes
     assert mistake.message.startswith("must name a database")
+
+
+def test_a_secret_that_can_be_guessed_is_a_warning(nowhere: Path) -> None:
+    [warning] = read({"LEADGATE_SECRET_KEY": "k" * 31}, nowhere).warnings
+    assert str(warning).startswith("LEADGATE_SECRET_KEY: is shorter than 32 characters")
+    assert not read({"LEADGATE_SECRET_KEY": "k" * 32}, nowhere).warnings
 
 
 def test_a_name_with_a_slip_of_the_pen_is_a_warning(nowhere: Path) -> None:

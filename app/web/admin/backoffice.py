@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -18,6 +18,7 @@ from app.web.admin.moments import Moments
 from app.web.admin.sessions import Session, Sessions, read_cookie
 from app.web.admin.throttle import Throttle
 from app.web.admin.wording import Wording
+from app.web.bodies import read_form
 from app.web.origins import is_own
 from app.web.problems import Refused
 from app.web.reception import Reception
@@ -58,6 +59,10 @@ class Visit:
         """As history and audit trail know them: no user of the operating system is called so."""
         return f"web:{self.user.name}"
 
+    async def read_form(self) -> dict[str, str]:
+        """What was filled in, without what no keyboard writes and PostgreSQL does not take. Raises Refused."""
+        return {name: value.replace("\0", "") for name, value in await read_form(self.request)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoffice:
@@ -82,7 +87,8 @@ class Backoffice:
 
     def admit(self, request: Request) -> None:
         """Raises Refused: where nobody may sign in there is nothing, and what acts must come from our own page."""
-        if not self.users.current:
+        # Nothing here is called by a name with a NUL, which PostgreSQL would not even look for.
+        if not self.users.current or "%00" in str(request.url):
             raise Refused(404)
         if request.method == "POST" and not is_own(
             origin=request.headers.get("origin"),
@@ -101,8 +107,13 @@ class Backoffice:
         return None if ended else session
 
     def is_secure(self, request: Request) -> bool:
-        """Whether the browser speaks https, which a proxy that ends TLS may hide from us."""
-        origin = request.headers.get("origin") or self.reception.public_url or ""
+        """Whether the browser speaks https, which a proxy that ends TLS may hide from us.
+
+        By another name than the public one it speaks as it is seen to: on this machine, while the proxy is down.
+        """
+        public_url = self.reception.public_url or ""
+        named = urlsplit(public_url).netloc == request.headers.get("host")
+        origin = request.headers.get("origin") or (public_url if named else "")
         return request.url.scheme == "https" or origin.startswith("https://")
 
     def _ask_to_sign_in(self, request: Request) -> Response:

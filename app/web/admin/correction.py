@@ -18,7 +18,6 @@ from app.store.leads import write_body
 from app.store.operator import decide_on, edit_lead
 from app.store.words import Edit
 from app.web.admin.backoffice import Backoffice, Visit
-from app.web.bodies import read_form
 from app.web.problems import Refused
 from app.web.routing import make_route
 from app.web.security import NO_STORE
@@ -84,7 +83,7 @@ class Correction:
         whole, form, lead = await self._load(visit)
         given = {
             name: value.replace("\r\n", "\n").replace("\r", "\n")
-            for name, value in await read_form(visit.request)
+            for name, value in (await visit.read_form()).items()
         }
         typed = {name: given.get(name, "") for name in CORRECTABLE}
         definition = self.backoffice.reception.define(form)

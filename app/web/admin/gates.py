@@ -10,7 +10,6 @@ from app.store.circuits import load_circuits, probe_circuit
 from app.store.gates import list_gates, probe_now
 from app.users import User
 from app.web.admin.backoffice import Backoffice, Visit
-from app.web.bodies import read_form
 from app.web.routing import make_route
 from app.web.security import NO_STORE
 
@@ -60,7 +59,7 @@ class Gates:
         return await self._probe(job)
 
     async def probe_circuit(self, visit: Visit) -> Response:
-        base_url = dict(await read_form(visit.request)).get("destination", "")
+        base_url = (await visit.read_form()).get("destination", "")
         if visit.user.customers is None or base_url in self._list_addresses(visit.user):
             now = self.backoffice.reception.now()
             return await self._probe(partial(probe_circuit, base_url=base_url, now=now, actor=visit.actor))

@@ -74,6 +74,9 @@ def _list_reasons(gettext: Gettext) -> Sentences:
             r"refused by Vitec \((?P<status>\d+)\): (?P<words>.*)",
             gettext("refused by Vitec ({status}): {words}"),
         ),
+        ("it is in Vitec, says the office", gettext("it is in Vitec, says the office")),
+        ("erased", gettext("erased")),
+        ("purged", gettext("purged")),
         ("not delivered in 30 days", gettext("not delivered in 30 days")),
         (
             r"not in Vitec after (?P<number>\d+) creates of unknown outcome",

@@ -12,7 +12,6 @@ from app.store.store import Store
 from app.users import User
 from app.web.admin.backoffice import Backoffice, Visit
 from app.web.api import LEAD_ID
-from app.web.bodies import read_form
 
 AMONG = 20_000
 """Leads that are looked through at a time: names have no index, and may be encrypted."""
@@ -33,7 +32,7 @@ class Search:
 
     @classmethod
     async def read(cls, backoffice: Backoffice, visit: Visit) -> "Search":
-        given = dict(await read_form(visit.request))
+        given = await visit.read_form()
         text, before = given.get("q", "").strip()[:_LONGEST], given.get("before", "")
         if LEAD_ID.fullmatch(before):
             return cls(text=text, before=before)

@@ -19,7 +19,6 @@ from app.store.operator import Decide, confirm_in_vitec, decide_on, discard_lead
 from app.web.admin.backoffice import Backoffice, Visit
 from app.web.admin.correction import can_be_corrected
 from app.web.admin.timeline import tell_story
-from app.web.bodies import read_form
 from app.web.problems import Refused
 from app.web.routing import make_route
 from app.web.security import NO_STORE
@@ -100,7 +99,7 @@ class Story:
             raise Refused(404)
         if action == "erase":
             return await self._erase(visit)
-        given = dict(await read_form(visit.request))
+        given = await visit.read_form()
         store, now = self.backoffice.reception.store, self.backoffice.reception.now()
         job = partial(
             decide_on,

@@ -186,5 +186,7 @@ def _name_events(gettext: Gettext) -> dict[str, tuple[str, str]]:
         "discarded": (gettext("Discarded"), "quiet"),
         "edited": (gettext("Corrected"), "quiet"),
         "canary": (gettext("A test of the way to Vitec"), "quiet"),
+        "erased": (gettext("Erased: nothing that tells of the person is left here"), "quiet"),
+        "purged": (gettext("Purged as agreed: nothing that tells of the person is left here"), "quiet"),
         "restored": (gettext("The store was restored: it is looked for in Vitec first"), "quiet"),
     }
