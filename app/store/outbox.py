@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.errors import StoreError
 from app.forms.model import ContactType
-from app.lead import LeadState, Note
+from app.lead import Account, LeadState, Note
 from app.store.alarms import raise_alarm
 from app.store.history import add_event, add_notes
 from app.store.schema import EPOCH, IS_UNRESOLVED, attempts, leads, notices, outbox, payloads
@@ -41,15 +41,26 @@ def clear_leases(connection: Connection) -> None:
 
 
 def freeze_payload(
-    connection: Connection, claim: Claim, payload: Payload, *, notes: Iterable[Note], now: datetime
+    connection: Connection,
+    claim: Claim,
+    payload: Payload,
+    *,
+    account: Account,
+    notes: Iterable[Note],
+    now: datetime,
 ) -> Payload:
-    """Keeps what will be sent, as the next version, and what had to be adapted. Raises LeaseLost."""
+    """Keeps what will be sent, as the next version, and what had to be adapted. Raises LeaseLost.
+
+    The lead is filed from now on under the account that the payload is for: who sees it, who exports it, whose
+    gate it meets. The one foreseen when it came in may be another, by a fallback or a new forms file.
+    """
     add_notes(connection, claim.lead_id, notes, now=now)
     versions = select(func.coalesce(func.max(payloads.c.version), 0)).where(
         payloads.c.lead_id == claim.lead_id
     )
     frozen = replace(payload, version=connection.execute(versions).scalar_one() + 1)
-    if not decide(connection, claim, payload_version=frozen.version):
+    filed = {"login": account.login, "customer_id": account.customer_id}
+    if not decide(connection, claim, payload_version=frozen.version, **filed):
         raise LeaseLost(claim.lead_id)
     connection.execute(
         insert(payloads).values(
