@@ -25,7 +25,7 @@ from app.store.words import Suspicion
 from app.web.admin.timeline import tell_story
 from tests.admins import OWN, Admin, names_in, open_admin
 from tests.gateways import HOST, NOBODY, SECRET
-from tests.stores import GATE, NOW, SECOND, begin, keep, must_claim
+from tests.stores import GATE, NOW, SECOND, begin, keep, must_claim, row_of
 
 pytestmark = pytest.mark.anyio
 
@@ -170,6 +170,17 @@ async def test_a_form_in_test_mode_releases_nothing(tmp_path: Path) -> None:
         page = (await admin.get(f"/admin/leads/{lead_id}")).text
         assert "The form is in test mode" in page
         assert f"/admin/leads/{lead_id}/release" not in page
+
+
+@pytest.mark.parametrize(("action", "state"), [("retry", LeadState.HELD), ("release", LeadState.QUARANTINED)])
+async def test_a_lead_that_is_sent_after_all_goes_where_its_form_says_by_now(
+    tmp_path: Path, action: str, state: LeadState
+) -> None:
+    async with open_admin(tmp_path) as admin:
+        lead_id = await admin.keep(state, customer_id="M99999")
+        await act(admin, lead_id, action)
+        row = await admin.gateway.store.read(lambda connection: row_of(connection, lead_id))
+        assert (row.state, row.customer_id) == (LeadState.PENDING, "M1")
 
 
 @pytest.mark.parametrize("action", ["retry", "release", "discard"])
