@@ -221,6 +221,14 @@ async def test_erasing_tells_what_is_left_to_do_by_hand(tmp_path: Path) -> None:
         assert "ADR1" not in (await admin.get(f"/admin/leads/{lead_id}")).text
 
 
+async def test_erasing_what_the_office_has_seen_in_vitec_sends_somebody_there(tmp_path: Path) -> None:
+    async with open_admin(tmp_path) as admin:
+        lead_id = await admin.keep(LeadState.HELD)
+        await act(admin, lead_id, "confirm")
+        answer = await admin.post(f"/admin/leads/{lead_id}/erase", headers=OWN | {"Accept-Language": "en"})
+        assert "In Vitec, customer M1: look for the person, who may be there" in text_of(answer.text)
+
+
 async def test_what_is_erased_is_gone_from_the_disk_at_once(tmp_path: Path) -> None:
     async with open_admin(tmp_path) as admin:
         lead_id = await admin.keep(LeadState.DELIVERED, name="Hemlighetsson")

@@ -21,7 +21,7 @@ from app.store.acceptance import accept_all
 from app.store.erasure import InVitec, Remains, erase_lead, find_kin, find_people
 from app.store.history import add_event, load_history
 from app.store.leads import find_status, write_body
-from app.store.operator import discard_lead
+from app.store.operator import confirm_in_vitec, discard_lead
 from app.store.outbox import finish_attempt, freeze_payload, hold, keep_contact, mark_delivered
 from app.store.place import Place
 from app.store.reconciling import ReadPath, keep_canary, load_read_path
@@ -142,6 +142,31 @@ def test_a_lead_that_may_be_in_vitec_is_refused_until_somebody_has_decided(conne
     assert remains.in_vitec == (InVitec(customer_id="M1", may_have_more=True),)
     kinds = [entry["kind"] for entry in load_history(connection, lead_id)]
     assert kinds == ["received", "discarded", "erased", "attempt_create"]
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_what_the_office_has_seen_in_vitec_is_to_be_looked_for_there(
+    connection: Connection, *, created: bool
+) -> None:
+    lead_id = keep(connection, body=BODY)
+    claimed = must_claim(connection)
+    if created:
+        attempt = begin(connection, claimed)
+        finish_attempt(connection, attempt, outcome="unknown", now=NOW)
+    hold(connection, claimed, reason="may exist in Vitec", now=NOW)
+    confirm_in_vitec(connection, lead_id, now=NOW, actor="office")
+    assert erase(connection, lead_id).in_vitec == (InVitec(customer_id="M1", may_have_more=True),)
+    assert erase(connection, lead_id).in_vitec == ()
+
+
+def test_the_command_says_that_somebody_may_be_there(shell: Shell) -> None:
+    def job(connection: Connection) -> str:
+        lead_id = keep(connection, body=BODY)
+        confirm_in_vitec(connection, lead_id, now=NOW, actor="office")
+        return lead_id
+
+    outcome = shell("leads", "erase", work(shell.folder, job))
+    assert "  by hand in Vitec, customer M1: look for the person, who may be there\n" in outcome.out
 
 
 def test_no_attempt_s_number_is_given_twice(connection: Connection) -> None:

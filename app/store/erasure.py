@@ -15,6 +15,7 @@ from app.lead import LeadState
 from app.store.audit import add_audit
 from app.store.inbox import find_place
 from app.store.leads import find_lead_id
+from app.store.operator import IN_VITEC
 from app.store.outbox import has_unresolved_create, load_payload
 from app.store.receipts import leave_receipt
 from app.store.schema import attempts, leads, outbox, payloads, read_paths
@@ -30,7 +31,7 @@ class InVitec:
     contact_ids: tuple[str, ...] = ()
     vitec_lead_id: str | None = None
     may_have_more: bool = False
-    """Something was sent whose outcome is not known."""
+    """Something was sent whose outcome is not known, or the office says that it is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,8 @@ def _list_in_vitec(connection: Connection, row: Row[Any]) -> tuple[InVitec, ...]
     customers = _list_customers(connection, row.lead_id)
     filed = customers.get(row.payload_version, row.customer_id)
     contacts: dict[str, dict[str, None]] = {}
-    uncertain: set[str] = set()
+    # Its ids there are not known: who says so need not tell them.
+    uncertain = {filed} if row.state == LeadState.DISCARDED and row.reason == IN_VITEC else set()
     calls = connection.execute(
         select(attempts.c.kind, attempts.c.outcome, attempts.c.vitec_id, attempts.c.payload_version)
         .where(attempts.c.lead_id == row.lead_id)
@@ -143,6 +145,7 @@ def _load(connection: Connection, lead_id: str) -> Row[Any]:
         outbox.c.lead_id,
         outbox.c.form,
         outbox.c.state,
+        outbox.c.reason,
         outbox.c.leased_until,
         outbox.c.customer_id,
         outbox.c.contact_id,
