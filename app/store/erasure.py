@@ -1,24 +1,22 @@
 """Erasure on request (GDPR article 17): a lead goes but for its receipt, and what is left to do by hand is told."""
 
-import json
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, update
 
-from app.errors import KeyMissing, LeadNotFound, OperatorError
+from app.errors import LeadNotFound, OperatorError
 from app.identity import write_reference
 from app.lead import LeadState
 from app.store.audit import add_audit
 from app.store.inbox import find_place
 from app.store.leads import find_lead_id
 from app.store.operator import IN_VITEC
-from app.store.outbox import has_unresolved_create, load_payload
+from app.store.outbox import has_unresolved_create, list_customers
 from app.store.receipts import leave_receipt
-from app.store.schema import attempts, leads, outbox, payloads, read_paths
+from app.store.schema import attempts, leads, outbox, read_paths
 
 ERASED = "erased"
 
@@ -89,7 +87,7 @@ def erase_lead(connection: Connection, lead_id: str, *, now: datetime, actor: st
 
 
 def _list_in_vitec(connection: Connection, row: Row[Any]) -> tuple[InVitec, ...]:
-    customers = _list_customers(connection, row.lead_id)
+    customers = list_customers(connection, row.lead_id)
     filed = customers.get(row.payload_version, row.customer_id)
     contacts: dict[str, dict[str, None]] = {}
     # Its ids there are not known: who says so need not tell them.
@@ -118,17 +116,6 @@ def _list_in_vitec(connection: Connection, row: Row[Any]) -> tuple[InVitec, ...]
         )
         for one in sorted(named)
     )
-
-
-def _list_customers(connection: Connection, lead_id: str) -> dict[int, str]:
-    """By payload version, to whom it was addressed; without those that cannot be opened for want of their key."""
-    found = {}
-    of_lead = payloads.c.lead_id == lead_id
-    for version in connection.execute(select(payloads.c.version).where(of_lead)).scalars().all():
-        with suppress(KeyMissing):
-            payload = load_payload(connection, lead_id, version=version)
-            found[version] = str(json.loads(payload.contact)["customerId"])
-    return found
 
 
 def erase_for(

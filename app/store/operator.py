@@ -12,7 +12,7 @@ from app.store.audit import add_audit
 from app.store.history import add_event
 from app.store.inbox import find_place
 from app.store.leads import find_lead_id, load_lead
-from app.store.outbox import has_unresolved_create
+from app.store.outbox import forget_words, has_unresolved_create
 from app.store.reconciling import load_open_create, resolve_create
 from app.store.schema import EPOCH, Instant, leads, outbox
 from app.store.words import Edit
@@ -101,7 +101,9 @@ def edit_lead(
     now: datetime,
     actor: str,
 ) -> None:
-    """A held lead gets other words, and is on its way again. What was sent before stays with its payload.
+    """A held lead gets other words, and is on its way again. The former ones are nowhere any more.
+
+    An address that was mistyped may be a stranger's, who would be found by it neither to export nor to erase it.
 
     Not while a create may have reached Vitec: what is looked for there must be what was sent.
     """
@@ -116,6 +118,7 @@ def edit_lead(
         keys = {"email_key": edit.email_key, "phone_key": edit.phone_key}
         connection.execute(update(leads).where(leads.c.id == lead_id).values(body=edit.body, **keys))
         connection.execute(update(outbox).where(outbox.c.lead_id == lead_id).values(keys))
+        forget_words(connection, lead_id)
         _record(connection, lead_id, "edited", row, now=now, actor=actor, fields=list(edit.fields))
     retry_lead(connection, lead_id, locate=locate, now=now, actor=actor)
 

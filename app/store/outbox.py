@@ -3,6 +3,7 @@
 Facts (what Vitec said) are recorded whoever reports them. Decisions need the claim's fence to be the newest.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from app.errors import StoreError
+from app.errors import KeyMissing, StoreError
 from app.forms.model import ContactType
 from app.lead import Account, LeadState, Note
 from app.store.alarms import raise_alarm
@@ -85,6 +86,30 @@ def load_payload(connection: Connection, lead_id: str, *, version: int) -> Paylo
         contact=row.contact.encode(),
         lead=row.lead,
     )
+
+
+def list_customers(connection: Connection, lead_id: str) -> dict[int, str]:
+    """By payload version, to whom it was addressed; without those that cannot be opened for want of their key."""
+    found = {}
+    of_lead = payloads.c.lead_id == lead_id
+    for version in connection.execute(select(payloads.c.version).where(of_lead)).scalars().all():
+        with suppress(KeyMissing):
+            payload = load_payload(connection, lead_id, version=version)
+            found[version] = str(json.loads(payload.contact)["customerId"])
+    return found
+
+
+def forget_words(connection: Connection, lead_id: str) -> None:
+    """Of what was sent of a lead until now, keeps only to which customer: its words have been corrected.
+
+    The versions stand: what is frozen next is another, and a late answer about one of them is taken for it.
+    """
+    for version, customer_id in list_customers(connection, lead_id).items():
+        connection.execute(
+            update(payloads)
+            .where(payloads.c.lead_id == lead_id, payloads.c.version == version)
+            .values(contact=json.dumps({"customerId": customer_id}), lead="{}")
+        )
 
 
 def start_attempt(
