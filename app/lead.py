@@ -150,6 +150,14 @@ class Lead(Enquiry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One customer's Vitec by one login: where a lead is filed, and waits for its turn."""
+
+    login: str
+    customer_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
     """Where a lead goes in Vitec: the form's keys with its receiver's laid over them."""
 
@@ -161,3 +169,7 @@ class Destination:
     vitec: str = "default"
     """The name of the login."""
     office_email: str | None = None
+
+    @property
+    def account(self) -> Account:
+        return Account(login=self.vitec, customer_id=self.customer_id)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from app.forms.model import CallGroup, ContactType
 from app.identity import IdentitySource
-from app.lead import Contact, Enquiry
+from app.lead import Account, Contact, Enquiry
 from app.store.acceptance import accept_all
 from app.store.claiming import claim_next
 from app.store.leads import write_body
@@ -21,6 +21,7 @@ LEASE = timedelta(seconds=105)
 SECOND = timedelta(seconds=1)
 
 GATE = GateKey(base_url="https://vitec.test", login="default", customer_id="M1", call_group=CallGroup.CREATE)
+ACCOUNT = Account(login="default", customer_id="M1")
 PAYLOAD = Payload(
     version=0, contact_type=ContactType.PERSON, contact=b'{"customerId":"M1"}', lead='{"message":"Hej"}'
 )
@@ -65,8 +66,10 @@ def must_claim(connection: Connection, *, now: datetime = NOW) -> Claim:
 
 def begin(connection: Connection, claimed: Claim, kind: str = "create", *, now: datetime = NOW) -> int:
     """An attempt under way, its payload frozen."""
-    if claimed.payload_version is None and row_of(connection, claimed.lead_id).payload_version is None:
-        freeze_payload(connection, claimed, PAYLOAD, notes=(), now=now)
+    row = row_of(connection, claimed.lead_id)
+    if claimed.payload_version is None and row.payload_version is None:
+        account = Account(login=row.login, customer_id=row.customer_id)
+        freeze_payload(connection, claimed, PAYLOAD, account=account, notes=(), now=now)
     version = row_of(connection, claimed.lead_id).payload_version
     return start_attempt(
         connection, claimed, kind=kind, payload_version=version, now=now, deadline_at=now + 30 * SECOND

@@ -25,7 +25,7 @@ from app.store.words import Suspicion
 from app.web.admin.timeline import tell_story
 from tests.admins import OWN, Admin, names_in, open_admin
 from tests.gateways import HOST, NOBODY, SECRET
-from tests.stores import GATE, NOW, SECOND, begin, keep, must_claim
+from tests.stores import GATE, NOW, SECOND, begin, keep, must_claim, row_of
 
 pytestmark = pytest.mark.anyio
 
@@ -172,6 +172,17 @@ async def test_a_form_in_test_mode_releases_nothing(tmp_path: Path) -> None:
         assert f"/admin/leads/{lead_id}/release" not in page
 
 
+@pytest.mark.parametrize(("action", "state"), [("retry", LeadState.HELD), ("release", LeadState.QUARANTINED)])
+async def test_a_lead_that_is_sent_after_all_goes_where_its_form_says_by_now(
+    tmp_path: Path, action: str, state: LeadState
+) -> None:
+    async with open_admin(tmp_path) as admin:
+        lead_id = await admin.keep(state, customer_id="M99999")
+        await act(admin, lead_id, action)
+        row = await admin.gateway.store.read(lambda connection: row_of(connection, lead_id))
+        assert (row.state, row.customer_id) == (LeadState.PENDING, "M1")
+
+
 @pytest.mark.parametrize("action", ["retry", "release", "discard"])
 async def test_nobody_decides_on_another_customers_lead(tmp_path: Path, action: str) -> None:
     async with open_admin(tmp_path, signed_in="eva") as admin:
@@ -208,6 +219,14 @@ async def test_erasing_tells_what_is_left_to_do_by_hand(tmp_path: Path) -> None:
         assert "In Vitec, customer M1: erase lead LED9" in told
         assert "Backups of the store" in told
         assert "ADR1" not in (await admin.get(f"/admin/leads/{lead_id}")).text
+
+
+async def test_erasing_what_the_office_has_seen_in_vitec_sends_somebody_there(tmp_path: Path) -> None:
+    async with open_admin(tmp_path) as admin:
+        lead_id = await admin.keep(LeadState.HELD)
+        await act(admin, lead_id, "confirm")
+        answer = await admin.post(f"/admin/leads/{lead_id}/erase", headers=OWN | {"Accept-Language": "en"})
+        assert "In Vitec, customer M1: look for the person, who may be there" in text_of(answer.text)
 
 
 async def test_what_is_erased_is_gone_from_the_disk_at_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from app.cli.control import command_store, listening, locate_socket
 from app.errors import LeadgateError, OperatorError
@@ -210,6 +210,29 @@ def test_what_the_operator_decides_is_done(store_path: Path, shell: Shell) -> No
         "received": None,
         "discarded": getpass.getuser(),
     }
+
+
+def test_leads_that_are_sent_after_all_go_where_the_forms_file_says_by_now(
+    store_path: Path, shell: Shell
+) -> None:
+    shell.set(LEADGATE_VITEC_USERNAME="partner", LEADGATE_VITEC_PASSWORD="password")
+    (shell.folder / "forms.toml").write_text(
+        '[forms.kontakt]\ncustomer_id = "M2"\nassigned_to_id = "HAN1"\nlead_source_id = "LKA1"\n',
+        encoding="utf-8",
+    )
+    held, waiting = write(
+        store_path,
+        lambda connection: [
+            keep_in(connection, LeadState.HELD),
+            keep_in(connection, LeadState.QUARANTINED),
+        ],
+    )
+    assert shell("leads", "retry", held).code == 0
+    assert shell("leads", "release", waiting).code == 0
+    filed = write(
+        store_path, lambda connection: connection.execute(select(outbox.c.customer_id)).scalars().all()
+    )
+    assert set(filed) == {"M2"}
 
 
 def test_one_refusal_keeps_no_other_lead_from_its_turn(store_path: Path, shell: Shell) -> None:

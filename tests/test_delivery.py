@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from app.lead import LeadState
+from app.sandbox.config import AGENT, LEAD_SOURCE
 from app.store.gates import list_gates, probe_now
+from app.store.operator import discard_lead, retry_lead
 from tests.deliveries import Rig, make_forms, make_login, open_rig
 from tests.sandboxes import CUSTOMER, Running, run_sandbox
 
@@ -121,6 +124,54 @@ async def test_a_closed_gate_keeps_leads_waiting_and_costs_no_try(
         assert (await rig.status(first)).state is LeadState.DELIVERED
         assert (await rig.status(second)).state is LeadState.DELIVERED
         assert await rig.store.read(list_gates) == []
+
+
+async def test_what_waits_for_a_mistyped_customer_goes_to_the_right_one_when_it_is_sent_again(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    right = (
+        f'[forms.kontakt]\ncustomer_id = "{CUSTOMER}"\n'
+        f'assigned_to_id = "{AGENT}"\nlead_source_id = "{LEAD_SOURCE}"\n'
+    )
+    async with open_rig(tmp_path, sandbox, text=right.replace(CUSTOMER, "M99999")) as rig:
+        rig.fault("403", operation="updatePerson")
+        leads = [await rig.submit(), await rig.submit(email="bo@example.com", phone="070-174 06 06")]
+        while await rig.turn():
+            pass
+        rig.clear_faults()
+        rig.forms.current = make_forms(tmp_path, make_login(sandbox.url), right)
+        retry = partial(retry_lead, locate=rig.forms.locate, now=rig.now(), actor="eva")
+        await rig.store.write(partial(retry, lead_id=leads[0]))
+        while await rig.turn():
+            pass
+        assert [(await rig.status(one)).state for one in leads] == ["delivered", "pending"]
+        await rig.live(seconds=6)
+        assert len(await rig.store.read(list_gates)) == 1  # the other lead waits for its probe
+        await rig.store.write(partial(retry, lead_id=leads[1]))
+        await rig.live(seconds=6)
+        assert (await rig.status(leads[1])).state is LeadState.DELIVERED
+        assert await rig.store.read(list_gates) == []
+
+
+async def test_the_gate_of_a_customer_that_a_receiver_names_stays(tmp_path: Path, sandbox: Running) -> None:
+    text = f"""
+    [receivers.solviken]
+    customer_id = "M30011"
+    [forms.kontakt]
+    customer_id = "{CUSTOMER}"
+    assigned_to_id = "{AGENT}"
+    lead_source_id = "{LEAD_SOURCE}"
+    """
+    async with open_rig(tmp_path, sandbox, text=text) as rig:
+        rig.fault("403", operation="updatePerson")
+        lead_id = await rig.submit(receiver="solviken")
+        await rig.turn()
+        await rig.store.write(
+            partial(discard_lead, lead_id=lead_id, reason="a test", now=rig.now(), actor="eva")
+        )
+        await rig.live(seconds=6)
+        [gate] = await rig.store.read(list_gates)
+        assert gate.key.customer_id == "M30011"
 
 
 async def test_probes_of_a_refused_password_come_ever_more_rarely(tmp_path: Path, sandbox: Running) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,16 @@ from app.delivery.parcel import Terms
 from app.delivery.reconcile import MAY_EXIST
 from app.errors import StoreUnavailable
 from app.lead import LeadState
+from app.sandbox.config import ARCHIVED_AGENT, LEAD_SOURCE, SOLVIKEN, SOLVIKEN_AGENT
 from app.sandbox.faults import FaultOrder
 from app.store.circuits import slow_down
+from app.store.erasure import InVitec, erase_lead
 from app.store.gates import list_gates
 from app.store.operator import mark_restored, retry_lead
 from app.vitec.guard import read_boot_clock
 from tests.deliveries import Rig, open_rig
 from tests.sandboxes import CUSTOMER, Running, run_sandbox
+from tests.stores import row_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_either_database")]
 pytest_plugins = ["tests.store_fixtures"]
@@ -420,6 +424,34 @@ async def test_a_refusal_that_can_be_mended_is_mended_once(
         status = await rig.status(lead_id)
         assert status.state is LeadState.DELIVERED, status.reason
         assert rig.copies(lead_id) == 1
+
+
+async def test_a_lead_that_falls_back_to_another_customer_is_filed_there(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    text = f"""
+    [receivers.solviken]
+    customer_id = "{SOLVIKEN.id}"
+    assigned_to_id = "{SOLVIKEN_AGENT}"
+    [forms.kontakt]
+    customer_id = "{CUSTOMER}"
+    assigned_to_id = "{ARCHIVED_AGENT}"
+    lead_source_id = "{LEAD_SOURCE}"
+    fallback_receiver = "solviken"
+    """
+    async with open_rig(tmp_path, sandbox, text=text) as rig:
+        lead_id = await rig.submit()
+        while await rig.turn():
+            pass
+        assert rig.copies(lead_id) == 1
+        row = await rig.store.read(partial(row_of, lead_id=lead_id))
+        assert (row.state, row.login, row.customer_id) == (LeadState.DELIVERED, "default", SOLVIKEN.id)
+        remains = await rig.store.write(partial(erase_lead, lead_id=lead_id, now=rig.now(), actor="eva"))
+        first, second = rig.vitec_contacts
+        assert remains.in_vitec == (
+            InVitec(customer_id=CUSTOMER, contact_ids=(first.id,)),
+            InVitec(customer_id=SOLVIKEN.id, contact_ids=(second.id,), vitec_lead_id=row.vitec_lead_id),
+        )
 
 
 async def test_an_outage_opens_the_circuit_and_costs_nothing(tmp_path: Path, sandbox: Running) -> None:

@@ -31,7 +31,7 @@ from tests.conftest import Shell
 from tests.deliveries import Rig, open_rig
 from tests.processes import start_gateway
 from tests.sandboxes import Running, run_sandbox
-from tests.stores import NOW, PAYLOAD, begin, keep, must_claim
+from tests.stores import ACCOUNT, NOW, PAYLOAD, begin, keep, must_claim
 
 pytest_plugins = ["tests.store_fixtures"]
 
@@ -62,7 +62,7 @@ async def fill(store: Store) -> str:
         payload = Payload(
             version=0, contact_type=PAYLOAD.contact_type, contact=f'"{SECRET}"'.encode(), lead=f'"{SECRET}"'
         )
-        freeze_payload(connection, claimed, payload, notes=(), now=NOW)
+        freeze_payload(connection, claimed, payload, account=ACCOUNT, notes=(), now=NOW)
         attempt = begin(connection, claimed)
         finish_attempt(connection, attempt, outcome="refused", now=NOW, detail=f"no {SECRET}")
         add_event(connection, lead_id, "held", now=NOW, reason=f"no {SECRET}")

@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import Connection, func, select, update
 
 from app.errors import LeadNotFound, OperatorError
 from app.identity import IdentitySource, reference_of, write_reference
 from app.intake.digests import Digests
-from app.lead import Contact, Enquiry, LeadState, Marketing, UtmTag
+from app.lead import Account, Contact, Enquiry, LeadState, Marketing, UtmTag
 from app.store.acceptance import accept_all
-from app.store.erasure import Remains, erase_lead, find_kin, find_people
+from app.store.erasure import InVitec, Remains, erase_lead, find_kin, find_people
 from app.store.history import add_event, load_history
 from app.store.leads import find_status, write_body
-from app.store.operator import discard_lead
+from app.store.operator import confirm_in_vitec, discard_lead
 from app.store.outbox import finish_attempt, freeze_payload, hold, keep_contact, mark_delivered
+from app.store.place import Place
 from app.store.reconciling import ReadPath, keep_canary, load_read_path
 from app.store.schema import attempts, idempotency_keys, leads, outbox
 from app.store.secret import load_or_make_secret
@@ -31,7 +33,7 @@ from tests.conftest import Shell
 from tests.deliveries import open_rig
 from tests.processes import NOWHERE, start_gateway
 from tests.sandboxes import Running, run_sandbox
-from tests.stores import NOW, PAYLOAD, SECOND, begin, keep, must_claim, new_lead
+from tests.stores import ACCOUNT, NOW, PAYLOAD, SECOND, begin, keep, must_claim, new_lead
 
 pytest_plugins = ["tests.store_fixtures"]
 
@@ -64,9 +66,12 @@ def fill(connection: Connection, **changes: Any) -> str:
     lead_id = keep(connection, body=BODY, **changes)
     claimed = must_claim(connection)
     payload = Payload(
-        version=0, contact_type=PAYLOAD.contact_type, contact=(SECRET * 90).encode(), lead=SECRET * 90
+        version=0,
+        contact_type=PAYLOAD.contact_type,
+        contact=json.dumps({"customerId": "M1", "lastName": SECRET * 90}).encode(),
+        lead=SECRET * 90,
     )
-    freeze_payload(connection, claimed, payload, notes=(), now=NOW)
+    freeze_payload(connection, claimed, payload, account=ACCOUNT, notes=(), now=NOW)
     attempt = begin(connection, claimed, "contact")
     finish_attempt(connection, attempt, outcome="done", now=NOW, vitec_id="CON1")
     keep_contact(connection, attempt, "CON1")
@@ -94,9 +99,8 @@ def erase(connection: Connection, lead_id: str, *, now: Any = NOW) -> Remains:
 def test_a_delivered_lead_leaves_a_receipt_and_what_to_do_in_vitec(connection: Connection) -> None:
     lead_id = deliver(connection, email_key="anna")
     remains = erase(connection, lead_id, now=NOW + HOUR)
-    assert (remains.customer_id, remains.contact_id, remains.vitec_lead_id) == ("M1", "CON1", "LED1")
+    assert remains.in_vitec == (InVitec(customer_id="M1", contact_ids=("CON1",), vitec_lead_id="LED1"),)
     assert not remains.was_undelivered
-    assert not remains.may_be_in_vitec
     status = find_status(connection, lead_id)
     assert status is not None
     assert (status.state, status.vitec_lead_id, status.purged_at) == (LeadState.DELIVERED, "LED1", NOW + HOUR)
@@ -135,9 +139,34 @@ def test_a_lead_that_may_be_in_vitec_is_refused_until_somebody_has_decided(conne
         erase(connection, lead_id)
     discard_lead(connection, lead_id, reason="looked", now=NOW, actor="eva")
     remains = erase(connection, lead_id)
-    assert remains.may_be_in_vitec
+    assert remains.in_vitec == (InVitec(customer_id="M1", may_have_more=True),)
     kinds = [entry["kind"] for entry in load_history(connection, lead_id)]
     assert kinds == ["received", "discarded", "erased", "attempt_create"]
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_what_the_office_has_seen_in_vitec_is_to_be_looked_for_there(
+    connection: Connection, *, created: bool
+) -> None:
+    lead_id = keep(connection, body=BODY)
+    claimed = must_claim(connection)
+    if created:
+        attempt = begin(connection, claimed)
+        finish_attempt(connection, attempt, outcome="unknown", now=NOW)
+    hold(connection, claimed, reason="may exist in Vitec", now=NOW)
+    confirm_in_vitec(connection, lead_id, now=NOW, actor="office")
+    assert erase(connection, lead_id).in_vitec == (InVitec(customer_id="M1", may_have_more=True),)
+    assert erase(connection, lead_id).in_vitec == ()
+
+
+def test_the_command_says_that_somebody_may_be_there(shell: Shell) -> None:
+    def job(connection: Connection) -> str:
+        lead_id = keep(connection, body=BODY)
+        confirm_in_vitec(connection, lead_id, now=NOW, actor="office")
+        return lead_id
+
+    outcome = shell("leads", "erase", work(shell.folder, job))
+    assert "  by hand in Vitec, customer M1: look for the person, who may be there\n" in outcome.out
 
 
 def test_no_attempt_s_number_is_given_twice(connection: Connection) -> None:
@@ -158,8 +187,8 @@ def test_a_stranger_is_no_lead(connection: Connection) -> None:
 
 def test_an_erased_lead_can_be_erased_again(connection: Connection) -> None:
     lead_id = deliver(connection)
-    assert erase(connection, lead_id).contact_id == "CON1"
-    assert erase(connection, lead_id).contact_id is None
+    assert erase(connection, lead_id).in_vitec[0].contact_ids == ("CON1",)
+    assert erase(connection, lead_id).in_vitec == (InVitec(customer_id="M1", vitec_lead_id="LED1"),)
 
 
 def test_an_idempotency_key_outlives_an_erasure(connection: Connection) -> None:
@@ -186,6 +215,75 @@ def test_a_person_is_found_by_e_mail_or_phone_and_then_no_more(connection: Conne
     erase(connection, by_both)
     assert find_people(connection, email_key="anna") == []
     assert find_people(connection, phone_key="070") == [by_phone]
+
+
+ELSEWHERE = Payload(
+    version=0, contact_type=PAYLOAD.contact_type, contact=b'{"customerId":"M2"}', lead=PAYLOAD.lead
+)
+
+
+def send_elsewhere(connection: Connection, lead_id: str, *, outcome: str = "done") -> None:
+    """Its contact was made for one customer, or may have been, and the lead is for another now."""
+    claimed = must_claim(connection)
+    attempt = begin(connection, claimed, "contact")
+    finish_attempt(
+        connection, attempt, outcome=outcome, now=NOW, vitec_id="CON1" if outcome == "done" else None
+    )
+    freeze_payload(
+        connection,
+        claimed,
+        ELSEWHERE,
+        account=Account(login="other", customer_id="M2"),
+        notes=(),
+        now=NOW,
+    )
+    attempt = begin(connection, claimed, "contact")
+    finish_attempt(connection, attempt, outcome="done", now=NOW, vitec_id="CON2")
+    keep_contact(connection, attempt, "CON2")
+    mark_delivered(connection, lead_id, vitec_lead_id="LED2", now=NOW)
+
+
+def test_every_contact_is_named_with_the_customer_who_has_it(connection: Connection) -> None:
+    lead_id = keep(connection, body=BODY)
+    send_elsewhere(connection, lead_id)
+    assert erase(connection, lead_id).in_vitec == (
+        InVitec(customer_id="M1", contact_ids=("CON1",)),
+        InVitec(customer_id="M2", contact_ids=("CON2",), vitec_lead_id="LED2"),
+    )
+
+
+def test_what_another_customer_may_have_is_named_though_the_lead_arrived(connection: Connection) -> None:
+    lead_id = keep(connection, body=BODY)
+    send_elsewhere(connection, lead_id, outcome="unknown")
+    first, _ = erase(connection, lead_id).in_vitec
+    assert first == InVitec(customer_id="M1", may_have_more=True)
+
+
+def test_the_command_names_every_customer(shell: Shell) -> None:
+    def job(connection: Connection) -> str:
+        lead_id = keep(connection, body=BODY)
+        send_elsewhere(connection, lead_id)
+        return lead_id
+
+    outcome = shell("leads", "erase", work(shell.folder, job))
+    assert "  by hand in Vitec, customer M1: erase contact CON1\n" in outcome.out
+    assert "  by hand in Vitec, customer M2: erase contact CON2, lead LED2\n" in outcome.out
+
+
+@pytest.mark.anyio
+async def test_a_payload_whose_key_is_lost_keeps_nobody_from_erasing(place: Path | str) -> None:
+    lost, new = (Place(place, (Fernet.generate_key().decode(),)) for _ in range(2))
+    store = Store(lost, reserve=0)
+    store.open()
+    lead_id = await store.write(deliver)
+    store.close()
+    store = Store(new, reserve=0)
+    store.open()
+    try:
+        remains = await store.write(partial(erase, lead_id=lead_id))
+    finally:
+        store.close()
+    assert remains.in_vitec == (InVitec(customer_id="M1", contact_ids=("CON1",), vitec_lead_id="LED1"),)
 
 
 def put_canary(connection: Connection, lead_id: str) -> None:

@@ -1,6 +1,6 @@
 """The store beside a model of it that fits on a page: whatever is done to both, they agree."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -26,7 +26,7 @@ from app.store.outbox import CreateUnresolved, LeaseLost, freeze_payload, start_
 from app.store.schema import attempts, leads, outbox
 from app.store.settling import AttemptEnd, CloseGate, Decision, Delivered, Hold, Settlement, TryLater, settle
 from app.store.words import Acceptance, Claim, GateKey, NewLead
-from tests.stores import LEASE, NOW, PAYLOAD, claim, new_lead
+from tests.stores import ACCOUNT, LEASE, NOW, PAYLOAD, claim, new_lead
 
 # Thousands of examples of what other tests cover, each traced, would take twice as long.
 pytestmark = pytest.mark.no_cover
@@ -204,8 +204,16 @@ class StoreAndModel(RuleBasedStateMachine):
         kept.creates[turn.attempt_id] = "open"
 
     def _start(self, claimed: Claim) -> int:
+        customer_id = self.kept[claimed.lead_id].new.customer_id
         with self.connection.begin_nested():
-            payload = freeze_payload(self.connection, claimed, PAYLOAD, notes=(), now=self.now)
+            payload = freeze_payload(
+                self.connection,
+                claimed,
+                PAYLOAD,
+                account=replace(ACCOUNT, customer_id=customer_id),
+                notes=(),
+                now=self.now,
+            )
             return start_attempt(
                 self.connection,
                 claimed,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, update
 from app.errors import LeadNotFound, OperatorError
 from app.identity import write_reference
 from app.lead import (
+    Account,
     Answer,
     Consent,
     Contact,
@@ -135,6 +136,40 @@ def test_what_may_exist_in_vitec_keeps_its_payload(connection: Connection, outco
     retry_lead(connection, lead_id, now=LATER, actor="Eva")
     again = must_claim(connection, now=LATER)
     assert (again.payload_version, again.contact_id, again.has_open_create) == (1, "C1", True)
+
+
+ELSEWHERE = Account(login="other", customer_id="M2")
+
+
+@pytest.mark.parametrize(
+    ("verb", "state"), [("retried", "held"), ("retried", "pending"), ("released", "quarantined")]
+)
+def test_a_lead_that_is_sent_after_all_waits_where_it_goes_by_now(
+    connection: Connection, verb: str, state: str
+) -> None:
+    lead_id = put(connection, state)
+    asked = []
+
+    def locate(lead: Lead) -> Account:
+        asked.append(lead.id)
+        return ELSEWHERE
+
+    COMMANDS[verb](connection, lead_id, locate=locate, now=LATER, actor="Eva")
+    row = row_of(connection, lead_id)
+    assert (row.login, row.customer_id) == ("other", "M2")
+    assert asked == [lead_id]
+
+
+def test_what_may_exist_in_vitec_waits_where_it_was_sent(connection: Connection) -> None:
+    lead_id = held_after(connection, "unknown")
+    retry_lead(connection, lead_id, locate=lambda _: ELSEWHERE, now=LATER, actor="Eva")
+    assert row_of(connection, lead_id).customer_id == "M1"
+
+
+def test_what_cannot_be_read_stays_where_it_is(connection: Connection) -> None:
+    lead_id = keep(connection, body="hemligt")
+    retry_lead(connection, lead_id, locate=lambda _: ELSEWHERE, now=LATER, actor="Eva")
+    assert row_of(connection, lead_id).customer_id == "M1"
 
 
 def test_retrying_a_pending_lead_only_hurries_it(connection: Connection) -> None:

@@ -34,6 +34,7 @@ from app.store.settling import (
 )
 from app.store.words import Claim, GateKey
 from tests.stores import (
+    ACCOUNT,
     GATE,
     LEASE,
     NOW,
@@ -250,7 +251,9 @@ def test_an_expired_lease_keeps_nobody_waiting(connection: Connection) -> None:
 def test_a_payload_is_frozen_to_the_byte(connection: Connection) -> None:
     lead_id = keep(connection)
     claimed = must_claim(connection)
-    frozen = freeze_payload(connection, claimed, PAYLOAD, notes=[Note(code="name_cut", detail="30")], now=NOW)
+    frozen = freeze_payload(
+        connection, claimed, PAYLOAD, account=ACCOUNT, notes=[Note(code="name_cut", detail="30")], now=NOW
+    )
     assert frozen.version == 1
     assert load_payload(connection, lead_id, version=1) == frozen
     assert frozen.contact == PAYLOAD.contact
@@ -261,7 +264,10 @@ def test_a_payload_is_frozen_to_the_byte(connection: Connection) -> None:
 def test_a_payload_frozen_anew_is_the_next_version(connection: Connection) -> None:
     lead_id = keep(connection)
     claimed = must_claim(connection)
-    versions = [freeze_payload(connection, claimed, PAYLOAD, notes=(), now=NOW).version for _ in range(3)]
+    versions = [
+        freeze_payload(connection, claimed, PAYLOAD, account=ACCOUNT, notes=(), now=NOW).version
+        for _ in range(3)
+    ]
     assert versions == [1, 2, 3]
     assert row_of(connection, lead_id).payload_version == 3
     assert load_payload(connection, lead_id, version=2).version == 2
@@ -272,7 +278,7 @@ def test_a_stale_worker_freezes_nothing(connection: Connection) -> None:
     stale = must_claim(connection)
     must_claim(connection, now=NOW + LEASE)
     with pytest.raises(LeaseLost), connection.begin_nested():
-        freeze_payload(connection, stale, PAYLOAD, notes=[Note(code="name_cut")], now=NOW)
+        freeze_payload(connection, stale, PAYLOAD, account=ACCOUNT, notes=[Note(code="name_cut")], now=NOW)
     assert row_of(connection, lead_id).payload_version is None
     assert kinds(connection, lead_id) == ["received"]
 
@@ -283,7 +289,7 @@ def test_a_stale_worker_freezes_nothing(connection: Connection) -> None:
 def test_an_attempt_is_written_before_it_is_made_and_settled_after(connection: Connection) -> None:
     keep(connection)
     claimed = must_claim(connection)
-    freeze_payload(connection, claimed, PAYLOAD, notes=(), now=NOW)
+    freeze_payload(connection, claimed, PAYLOAD, account=ACCOUNT, notes=(), now=NOW)
     number = start_attempt(
         connection,
         claimed,
@@ -326,7 +332,7 @@ def test_a_second_create_is_refused_and_harms_nothing(connection: Connection) ->
 def test_a_stale_worker_begins_nothing(connection: Connection, kind: str) -> None:
     keep(connection)
     stale = must_claim(connection)
-    freeze_payload(connection, stale, PAYLOAD, notes=(), now=NOW)
+    freeze_payload(connection, stale, PAYLOAD, account=ACCOUNT, notes=(), now=NOW)
     must_claim(connection, now=NOW + LEASE)
     with pytest.raises(LeaseLost):
         begin(connection, stale, kind)
@@ -475,7 +481,7 @@ def test_the_contact_of_an_earlier_payload_is_not_the_present_ones(connection: C
     stale = must_claim(connection)
     number = begin(connection, stale, "contact")
     newer = must_claim(connection, now=NOW + LEASE)
-    freeze_payload(connection, newer, PAYLOAD, notes=(), now=NOW)
+    freeze_payload(connection, newer, PAYLOAD, account=ACCOUNT, notes=(), now=NOW)
     conclude(connection, stale, ContactFound(contact_id="C1"), attempt=end(number, "done", vitec_id="C1"))
     assert row_of(connection, lead_id).contact_id is None
     assert attempt_of(connection, number).vitec_id == "C1"

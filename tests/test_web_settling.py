@@ -101,6 +101,16 @@ async def test_send_it_again_is_an_operator_s_retry_and_wakes_delivery(tmp_path:
         assert row.reconcile_first == 1
 
 
+async def test_sent_again_it_goes_where_the_form_says_by_now(tmp_path: Path) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        lead_id = await hold(gateway)
+        filed = outbox.c.customer_id
+        right = await gateway.store.read(lambda read: read.execute(select(filed)).scalar_one())
+        await gateway.store.write(lambda write: write.execute(update(outbox).values(customer_id="M99999")))
+        await gateway.client.post(link(lead_id, Act.RETRY), headers=OWN)
+        assert await gateway.store.read(lambda read: read.execute(select(filed)).scalar_one()) == right
+
+
 async def test_a_link_works_once(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         lead_id = await hold(gateway)

@@ -20,13 +20,14 @@ from sqlalchemy import Connection
 from app.cli.retention import purge
 from app.errors import LeadgateError, OperatorError
 from app.forms.model import Retention
+from app.lead import Account
 from app.log import get_logger
 from app.store.erasure import erase_lead
 from app.store.extracts import Share, note_export
 from app.store.gates import probe_now
 from app.store.keyring import rekey_batch
 from app.store.leads import find_lead_id
-from app.store.operator import discard_lead, mark_restored, release_lead, retry_lead
+from app.store.operator import Locate, discard_lead, mark_restored, release_lead, retry_lead
 from app.store.place import Place, find_place
 from app.store.sealed import find_vault
 from app.store.store import Store
@@ -86,15 +87,25 @@ def _act(connection: Connection, *, command: Command, now: datetime) -> Any:
     lead_id = find_lead_id(connection, command["lead"])
     match command["do"]:
         case "retry":
-            retry_lead(connection, lead_id, now=now, actor=actor)
+            retry_lead(connection, lead_id, locate=_read_account(command), now=now, actor=actor)
         case "erase":
             return asdict(erase_lead(connection, lead_id, now=now, actor=actor))
         case "release":
             testing = str(command.get("testing", "")).split(",")
-            release_lead(connection, lead_id, testing=testing, now=now, actor=actor)
+            locate = _read_account(command)
+            release_lead(connection, lead_id, testing=testing, locate=locate, now=now, actor=actor)
         case _:
             discard_lead(connection, lead_id, reason=str(command["reason"]), now=now, actor=actor)
     return lead_id
+
+
+def _read_account(command: Command) -> Locate:
+    """Where the lead goes by the forms file of whoever commands; they may know none."""
+    told = command.get("account")
+    account = (
+        None if told is None else Account(login=str(told["login"]), customer_id=str(told["customer_id"]))
+    )
+    return lambda _: account
 
 
 def _read_retention(told: dict[str, dict[str, float]]) -> dict[str, Retention]:

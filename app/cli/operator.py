@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -10,10 +12,13 @@ from app.cli import reports
 from app.cli.configuration import locate_store, read_configuration
 from app.cli.control import command_store, name_actor
 from app.environment import read_settings
-from app.errors import ConfigurationError, OperatorError
-from app.forms.model import Mode
+from app.errors import ConfigurationError, KeyMissing, LeadNotFound, OperatorError
+from app.forms.live import LiveForms
+from app.forms.model import Forms, Mode
 from app.lead import LeadState
+from app.store.leads import find_lead_id, load_lead
 from app.store.migrate import newest_revision
+from app.store.reading import read_beside
 from app.store.store import Store
 from app.store.vault import Vault
 
@@ -64,37 +69,52 @@ def print_json(value: Any, *, file: TextIO | None = None) -> None:
 @leads.command()
 def retry(lead: Names) -> None:
     """Send held leads again; what may exist in Vitec is looked for there first."""
-    _act_on(lead, "retry", "will be tried again")
+    forms = _read_forms()
+    _act_on(lead, "retry", "will be tried again", lambda name: _locate(forms, name))
 
 
 @leads.command()
 def release(lead: Names) -> None:
     """Deliver quarantined leads after all."""
-    _act_on(lead, "release", "is released", testing=",".join(_list_testing()))
+    forms = _read_forms()
+    testing = ",".join(name for name, form in forms.forms.items() if form.mode is Mode.TEST)
+    _act_on(lead, "release", "is released", lambda name: {"testing": testing, **_locate(forms, name)})
 
 
-def _list_testing() -> list[str]:
-    """The forms in test mode. A file in disorder is no reason to keep a lead: delivery looks at the mode again."""
+def _read_forms() -> Forms:
+    """None of a file in disorder, which is no reason to keep a lead: delivery looks at its form again."""
     try:
-        forms = read_configuration().forms.forms
+        return read_configuration().forms
     except ConfigurationError:
-        return []
-    return [name for name, form in forms.items() if form.mode is Mode.TEST]
+        return Forms(forms={})
+
+
+def _locate(forms: Forms, name: str) -> dict[str, Any]:
+    """Where a lead goes by today's file, as far as it can be told."""
+    try:
+        lead = read_beside(
+            reports.require_store(read_settings()),
+            lambda connection: load_lead(connection, find_lead_id(connection, name)),
+        )
+    except (ValueError, LeadNotFound, KeyMissing):
+        return {}
+    account = LiveForms(forms).locate(lead)
+    return {} if account is None else {"account": asdict(account)}
 
 
 @leads.command()
 def discard(lead: Names, reason: Annotated[str, typer.Option(help="Why; it stays with the lead.")]) -> None:
     """Give up leads for good, with a reason."""
-    _act_on(lead, "discard", "is discarded", reason=reason)
+    _act_on(lead, "discard", "is discarded", lambda _: {"reason": reason})
 
 
-def _act_on(names: list[str], verb: str, done: str, **details: str) -> None:
+def _act_on(names: list[str], verb: str, done: str, detail: Callable[[str], dict[str, Any]]) -> None:
     """Each lead for itself: what one refuses keeps no other from it."""
     database = reports.require_store(read_settings())
     refused = 0
     for name in names:
         try:
-            command_store(database, {"do": verb, "lead": name, "actor": name_actor(), **details})
+            command_store(database, {"do": verb, "lead": name, "actor": name_actor(), **detail(name)})
             print(f"{name} {done}")
         except OperatorError as error:
             print(error, file=sys.stderr)

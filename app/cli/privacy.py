@@ -132,12 +132,14 @@ def _erase_each(place: Place, lead_ids: Sequence[str]) -> tuple[list[dict[str, A
 
 def _print_remains(remains: dict[str, Any]) -> None:
     print(f"{write_reference(remains['reference'])} is erased{_say_fate(remains)}")
-    in_vitec = {"contact": remains["contact_id"], "lead": remains["vitec_lead_id"]}
-    known = ", ".join(f"{name} {value}" for name, value in in_vitec.items() if value)
-    if known:
-        print(f"  by hand in Vitec, customer {remains['customer_id']}: erase {known}")
-    if remains["may_be_in_vitec"]:
-        print(f"  by hand in Vitec, customer {remains['customer_id']}: look for the person, who may be there")
+    for there in remains["in_vitec"]:
+        place = f"  by hand in Vitec, customer {there['customer_id']}:"
+        known = [f"contact {contact_id}" for contact_id in there["contact_ids"]]
+        known += [f"lead {there['vitec_lead_id']}"] * (there["vitec_lead_id"] is not None)
+        if known:
+            print(f"{place} erase {', '.join(known)}")
+        if there["may_have_more"]:
+            print(f"{place} look for the person, who may be there")
 
 
 def _say_fate(remains: dict[str, Any]) -> str:

@@ -148,9 +148,15 @@ class Courier:
         payload = Payload(
             version=0, contact_type=contact.kind, contact=encode(contact.body), lead=encode(body).decode()
         )
-        now = self.ledger.now()
         return await store.write(
-            lambda connection: freeze_payload(connection, claim, payload, notes=contact.notes, now=now)
+            partial(
+                freeze_payload,
+                claim=claim,
+                payload=payload,
+                account=destination.account,
+                notes=contact.notes,
+                now=self.ledger.now(),
+            )
         )
 
     async def _is_absent(self, parcel: Parcel, contact_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""What goes on beside the leads: observed time, changed passwords, and asking how an ill destination is."""
+"""What goes on beside the leads: observed time, changed passwords, deserted gates, and how an ill destination is."""
 
 import asyncio
 from collections import defaultdict
@@ -16,6 +16,7 @@ from app.log import get_logger
 from app.store.circuits import begin_trying, forget_old_circuits, take_probe
 from app.store.clockstep import NOTABLE, follow_step
 from app.store.gates import list_gates, probe_gate
+from app.store.queues import forget_deserted_gates, list_deserted_gates
 from app.store.reconciling import has_unresolved, tick
 from app.vitec.client import VitecClient
 from app.vitec.guard import read_boot_clock
@@ -57,6 +58,7 @@ class Upkeep:
         await self._probe_destinations()
         if self._round % _CREDENTIALS_EVERY == 0:
             await self._notice_new_passwords()
+            await self._forget_deserted_gates()
         if self._round % _FORGET_EVERY == 0 and self.health.circuits:
             await store.write(lambda connection: forget_old_circuits(connection, now=now))
         self._round += 1
@@ -106,6 +108,18 @@ class Upkeep:
             if digest and digest != gate.credential and gate.probe_at > now:
                 await self.health.store.write(partial(probe_gate, key=gate.key, credential=digest, now=now))
                 _log.info("gate_probed_with_new_password", login=login.name, customer=gate.key.customer_id)
+
+    async def _forget_deserted_gates(self) -> None:
+        """A customer or login that the forms file names no more is refused for ever, and nobody cares."""
+        store = self.health.store
+        if not await store.read(list_gates):
+            return
+        accounts = self.forms.current.accounts()
+        if await store.read(partial(list_deserted_gates, accounts=accounts)):
+            for key in await store.write(partial(forget_deserted_gates, accounts=accounts)):
+                _log.info(
+                    "gate_forgotten", login=key.login, customer=key.customer_id, group=key.call_group.value
+                )
 
 
 def list_logins(forms: LiveForms) -> Mapping[str, frozenset[str]]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from app.lead import Destination
+from app.lead import Account, Destination
 
 Text = Mapping[str, str]
 """A text by language. Every language of the form has one; a bare string in the file stands for them all."""
@@ -283,6 +283,16 @@ class Forms:
         """Whose leads the form brings, by its own keys and the receivers it names."""
         named = (None, form.receiver, form.fallback_receiver, *(route.receiver for route in form.routes))
         return frozenset(self.destination(form, name).customer_id for name in named)
+
+    def accounts(self) -> frozenset[Account]:
+        """Where leads may go: by any form, to any receiver."""
+        own = {form.destination.account for form in self.forms.values()}
+        over = {(one.vitec, one.customer_id) for one in self.receivers.values()} | {(None, None)}
+        return frozenset(
+            Account(login=vitec or account.login, customer_id=customer_id or account.customer_id)
+            for account in own
+            for vitec, customer_id in over
+        )
 
     def destination(self, form: Form, receiver: str | None) -> Destination:
         """The form's keys with the receiver's laid over them; the form's own for None or an unknown name."""

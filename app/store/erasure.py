@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, update
 
 from app.errors import LeadNotFound, OperatorError
 from app.identity import write_reference
@@ -13,7 +13,8 @@ from app.lead import LeadState
 from app.store.audit import add_audit
 from app.store.inbox import find_place
 from app.store.leads import find_lead_id
-from app.store.outbox import has_unresolved_create
+from app.store.operator import IN_VITEC
+from app.store.outbox import has_unresolved_create, list_customers
 from app.store.receipts import leave_receipt
 from app.store.schema import attempts, leads, outbox, read_paths
 
@@ -21,17 +22,25 @@ ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InVitec:
+    """What one customer has, or may have, of a lead that is erased here."""
+
+    customer_id: str
+    contact_ids: tuple[str, ...] = ()
+    vitec_lead_id: str | None = None
+    may_have_more: bool = False
+    """Something was sent whose outcome is not known, or the office says that it is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Remains:
-    """What a person must see to: what Vitec has, or may have, of a lead that is erased here."""
+    """What a person must see to of a lead that is erased here."""
 
     lead_id: str
     reference: str
     form: str
-    customer_id: str
-    contact_id: str | None
-    vitec_lead_id: str | None
-    may_be_in_vitec: bool
-    """Something was sent whose outcome is not known."""
+    in_vitec: tuple[InVitec, ...]
+    """By customer: a fallback, a retry or a correction may have made another contact, and with another one."""
     was_undelivered: bool
     """It had not arrived, and will not."""
 
@@ -64,21 +73,49 @@ def erase_lead(connection: Connection, lead_id: str, *, now: datetime, actor: st
     """Raises LeadNotFound, or OperatorError while it is in flight."""
     row = _load(connection, lead_id)
     _refuse_in_flight(connection, row, now=now)
-    uncertain = exists().where(attempts.c.lead_id == lead_id, attempts.c.outcome.in_(("open", "unknown")))
     remains = Remains(
         lead_id=lead_id,
         reference=row.reference,
         form=row.form,
-        customer_id=row.customer_id,
-        contact_id=row.contact_id,
-        vitec_lead_id=row.vitec_lead_id,
-        may_be_in_vitec=row.vitec_lead_id is None and bool(connection.execute(select(uncertain)).scalar()),
+        in_vitec=_list_in_vitec(connection, row),
         was_undelivered=row.state not in {LeadState.DELIVERED, LeadState.DISCARDED},
     )
     _replace_canary(connection, lead_id, contact_id=row.contact_id)
     leave_receipt(connection, lead_id, why=ERASED, now=now, actor=actor)
     add_audit(connection, ERASED, actor=actor, now=now, lead_id=lead_id, customer_id=row.customer_id)
     return remains
+
+
+def _list_in_vitec(connection: Connection, row: Row[Any]) -> tuple[InVitec, ...]:
+    customers = list_customers(connection, row.lead_id)
+    filed = customers.get(row.payload_version, row.customer_id)
+    contacts: dict[str, dict[str, None]] = {}
+    # Its ids there are not known: who says so need not tell them.
+    uncertain = {filed} if row.state == LeadState.DISCARDED and row.reason == IN_VITEC else set()
+    calls = connection.execute(
+        select(attempts.c.kind, attempts.c.outcome, attempts.c.vitec_id, attempts.c.payload_version)
+        .where(attempts.c.lead_id == row.lead_id)
+        .order_by(attempts.c.id)
+    )
+    for call in calls:
+        customer_id = customers.get(call.payload_version, row.customer_id)
+        if call.kind == "contact" and call.vitec_id is not None:
+            contacts.setdefault(customer_id, {})[call.vitec_id] = None
+        arrived = row.vitec_lead_id is not None and customer_id == filed
+        if not arrived and call.outcome in {"open", "unknown"}:
+            uncertain.add(customer_id)
+    if row.contact_id is not None:  # one that was found by searching is no attempt's
+        contacts.setdefault(filed, {})[row.contact_id] = None
+    named = {*contacts, *uncertain, *([filed] if row.vitec_lead_id else [])}
+    return tuple(
+        InVitec(
+            customer_id=one,
+            contact_ids=tuple(contacts.get(one, ())),
+            vitec_lead_id=row.vitec_lead_id if one == filed else None,
+            may_have_more=one in uncertain,
+        )
+        for one in sorted(named)
+    )
 
 
 def erase_for(
@@ -95,10 +132,12 @@ def _load(connection: Connection, lead_id: str) -> Row[Any]:
         outbox.c.lead_id,
         outbox.c.form,
         outbox.c.state,
+        outbox.c.reason,
         outbox.c.leased_until,
         outbox.c.customer_id,
         outbox.c.contact_id,
         outbox.c.vitec_lead_id,
+        outbox.c.payload_version,
     )
     row = connection.execute(
         select(*columns)

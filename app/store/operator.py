@@ -6,16 +6,24 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, func, literal, not_, select, update
 
-from app.errors import LeadNotFound, OperatorError
-from app.lead import LeadState
+from app.errors import KeyMissing, LeadNotFound, OperatorError
+from app.lead import Account, Lead, LeadState
 from app.store.audit import add_audit
 from app.store.history import add_event
 from app.store.inbox import find_place
-from app.store.leads import find_lead_id
-from app.store.outbox import has_unresolved_create
+from app.store.leads import find_lead_id, load_lead
+from app.store.outbox import forget_words, has_unresolved_create
 from app.store.reconciling import load_open_create, resolve_create
 from app.store.schema import EPOCH, Instant, leads, outbox
 from app.store.words import Edit
+
+Locate = Callable[[Lead], Account | None]
+"""Where a lead goes by the forms file in force; None where that cannot be told."""
+
+
+def _nowhere(_: Lead) -> None:
+    return None
+
 
 Decide = Callable[..., object]
 """One of the decisions below, with what it needs beside the lead, the moment and the person."""
@@ -39,7 +47,9 @@ def decide_on(
     return lead_id
 
 
-def retry_lead(connection: Connection, lead_id: str, *, now: datetime, actor: str) -> None:
+def retry_lead(
+    connection: Connection, lead_id: str, *, locate: Locate = _nowhere, now: datetime, actor: str
+) -> None:
     """A held lead becomes pending. One that may exist in Vitec is looked for there before it is sent again."""
     row = _require(connection, lead_id, now=now, states={LeadState.HELD, LeadState.PENDING}, verb="retried")
     connection.execute(
@@ -56,13 +66,13 @@ def retry_lead(connection: Connection, lead_id: str, *, now: datetime, actor: st
             fence=outbox.c.fence + 1,  # whoever held it before has no say any more
             # A look first, and after a restore one that must be proven.
             reconcile_first=case((outbox.c.reconcile_first > 1, 2), else_=1),
-            **_forget_payload(connection, lead_id),
+            **_forget_payload(connection, lead_id, locate),
         )
     )
     _record(connection, lead_id, "retried", row, now=now, actor=actor)
 
 
-def _forget_payload(connection: Connection, lead_id: str) -> dict[str, int | None]:
+def _forget_payload(connection: Connection, lead_id: str, locate: Locate) -> dict[str, int | str | None]:
     """What was refused may be mapped anew, unless a create of the old payload may have reached Vitec.
 
     It gets one look all the same: a person decided, and people err about what has arrived.
@@ -70,11 +80,30 @@ def _forget_payload(connection: Connection, lead_id: str) -> dict[str, int | Non
     if has_unresolved_create(connection, lead_id):
         return {}
     again = {"resolved_anew": 0, "fallen_back": 0}
-    return {"payload_version": None, "contact_id": None, **again}
+    return {"payload_version": None, "contact_id": None, **again, **_file_anew(connection, lead_id, locate)}
 
 
-def edit_lead(connection: Connection, lead_id: str, *, edit: Edit, now: datetime, actor: str) -> None:
-    """A held lead gets other words, and is on its way again. What was sent before stays with its payload.
+def _file_anew(connection: Connection, lead_id: str, locate: Locate) -> dict[str, str]:
+    """Whose leads it waits among now: a customer that was mistyped may refuse us for ever."""
+    try:
+        account = locate(load_lead(connection, lead_id))
+    except (ValueError, KeyMissing):  # it stays where it is: delivery has more to say of it
+        return {}
+    return {} if account is None else {"login": account.login, "customer_id": account.customer_id}
+
+
+def edit_lead(
+    connection: Connection,
+    lead_id: str,
+    *,
+    edit: Edit,
+    locate: Locate = _nowhere,
+    now: datetime,
+    actor: str,
+) -> None:
+    """A held lead gets other words, and is on its way again. The former ones are nowhere any more.
+
+    An address that was mistyped may be a stranger's, who would be found by it neither to export nor to erase it.
 
     Not while a create may have reached Vitec: what is looked for there must be what was sent.
     """
@@ -89,12 +118,19 @@ def edit_lead(connection: Connection, lead_id: str, *, edit: Edit, now: datetime
         keys = {"email_key": edit.email_key, "phone_key": edit.phone_key}
         connection.execute(update(leads).where(leads.c.id == lead_id).values(body=edit.body, **keys))
         connection.execute(update(outbox).where(outbox.c.lead_id == lead_id).values(keys))
+        forget_words(connection, lead_id)
         _record(connection, lead_id, "edited", row, now=now, actor=actor, fields=list(edit.fields))
-    retry_lead(connection, lead_id, now=now, actor=actor)
+    retry_lead(connection, lead_id, locate=locate, now=now, actor=actor)
 
 
 def release_lead(
-    connection: Connection, lead_id: str, *, testing: Collection[str] = (), now: datetime, actor: str
+    connection: Connection,
+    lead_id: str,
+    *,
+    testing: Collection[str] = (),
+    locate: Locate = _nowhere,
+    now: datetime,
+    actor: str,
 ) -> None:
     """A quarantined lead is to be delivered after all: it becomes pending. Not while its form is `testing`."""
     form = connection.execute(select(outbox.c.form).where(outbox.c.lead_id == lead_id)).scalar()
@@ -106,7 +142,14 @@ def release_lead(
     connection.execute(
         update(outbox)
         .where(outbox.c.lead_id == lead_id)
-        .values(state=LeadState.PENDING, state_at=now, reason=None, next_attempt_at=now, tries=0)
+        .values(
+            state=LeadState.PENDING,
+            state_at=now,
+            reason=None,
+            next_attempt_at=now,
+            tries=0,
+            **_file_anew(connection, lead_id, locate),
+        )
     )
     _record(connection, lead_id, "released", row, now=now, actor=actor)
 

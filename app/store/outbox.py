@@ -3,6 +3,7 @@
 Facts (what Vitec said) are recorded whoever reports them. Decisions need the claim's fence to be the newest.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,9 +12,9 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from app.errors import StoreError
+from app.errors import KeyMissing, StoreError
 from app.forms.model import ContactType
-from app.lead import LeadState, Note
+from app.lead import Account, LeadState, Note
 from app.store.alarms import raise_alarm
 from app.store.history import add_event, add_notes
 from app.store.schema import EPOCH, IS_UNRESOLVED, attempts, leads, notices, outbox, payloads
@@ -41,15 +42,26 @@ def clear_leases(connection: Connection) -> None:
 
 
 def freeze_payload(
-    connection: Connection, claim: Claim, payload: Payload, *, notes: Iterable[Note], now: datetime
+    connection: Connection,
+    claim: Claim,
+    payload: Payload,
+    *,
+    account: Account,
+    notes: Iterable[Note],
+    now: datetime,
 ) -> Payload:
-    """Keeps what will be sent, as the next version, and what had to be adapted. Raises LeaseLost."""
+    """Keeps what will be sent, as the next version, and what had to be adapted. Raises LeaseLost.
+
+    The lead is filed from now on under the account that the payload is for: who sees it, who exports it, whose
+    gate it meets. The one foreseen when it came in may be another, by a fallback or a new forms file.
+    """
     add_notes(connection, claim.lead_id, notes, now=now)
     versions = select(func.coalesce(func.max(payloads.c.version), 0)).where(
         payloads.c.lead_id == claim.lead_id
     )
     frozen = replace(payload, version=connection.execute(versions).scalar_one() + 1)
-    if not decide(connection, claim, payload_version=frozen.version):
+    filed = {"login": account.login, "customer_id": account.customer_id}
+    if not decide(connection, claim, payload_version=frozen.version, **filed):
         raise LeaseLost(claim.lead_id)
     connection.execute(
         insert(payloads).values(
@@ -74,6 +86,30 @@ def load_payload(connection: Connection, lead_id: str, *, version: int) -> Paylo
         contact=row.contact.encode(),
         lead=row.lead,
     )
+
+
+def list_customers(connection: Connection, lead_id: str) -> dict[int, str]:
+    """By payload version, to whom it was addressed; without those that cannot be opened for want of their key."""
+    found = {}
+    of_lead = payloads.c.lead_id == lead_id
+    for version in connection.execute(select(payloads.c.version).where(of_lead)).scalars().all():
+        with suppress(KeyMissing):
+            payload = load_payload(connection, lead_id, version=version)
+            found[version] = str(json.loads(payload.contact)["customerId"])
+    return found
+
+
+def forget_words(connection: Connection, lead_id: str) -> None:
+    """Of what was sent of a lead until now, keeps only to which customer: its words have been corrected.
+
+    The versions stand: what is frozen next is another, and a late answer about one of them is taken for it.
+    """
+    for version, customer_id in list_customers(connection, lead_id).items():
+        connection.execute(
+            update(payloads)
+            .where(payloads.c.lead_id == lead_id, payloads.c.version == version)
+            .values(contact=json.dumps({"customerId": customer_id}), lead="{}")
+        )
 
 
 def start_attempt(

@@ -1,7 +1,7 @@
 """The outbox's queues, one for each form, login and customer, and which of them may be served now."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -10,7 +10,10 @@ from typing import Any
 from sqlalchemy import CTE, Connection, ScalarSelect, Select, func, select
 
 from app.forms.model import CallGroup
+from app.lead import Account
+from app.store.gates import list_gates, open_gate
 from app.store.schema import IS_PENDING, gates, is_pending, outbox
+from app.store.words import GateKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,24 @@ def find_open_queues(connection: Connection, selection: Selection, *, now: datet
         and (queue.login, queue.customer_id) not in closed
         and not _is_full(queue.customer_id, busy, selection.per_customer)
     ]
+
+
+def list_deserted_gates(connection: Connection, *, accounts: Collection[Account]) -> list[GateKey]:
+    """Closed gates of none of these accounts, behind which no lead waits: nobody will come and find them open."""
+    waiting = {Account(login=one.login, customer_id=one.customer_id) for one in _list_queues(connection)}
+    return [
+        gate.key
+        for gate in list_gates(connection)
+        if gate.key.account not in accounts and gate.key.account not in waiting
+    ]
+
+
+def forget_deserted_gates(connection: Connection, *, accounts: Collection[Account]) -> list[GateKey]:
+    """Those that were there."""
+    deserted = list_deserted_gates(connection, accounts=accounts)
+    for key in deserted:
+        open_gate(connection, key)
+    return deserted
 
 
 def _list_queues(connection: Connection) -> list[Queue]:

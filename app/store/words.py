@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.forms.model import CallGroup, ContactType
-from app.lead import LeadState
+from app.lead import Account, LeadState
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,10 @@ class GateKey:
     login: str
     customer_id: str
     call_group: CallGroup
+
+    @property
+    def account(self) -> Account:
+        return Account(login=self.login, customer_id=self.customer_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

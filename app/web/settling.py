@@ -17,7 +17,7 @@ from app.lead import LeadState
 from app.links import Act, Link, LinkSigner
 from app.store.leads import find_status
 from app.store.links import is_spent, spend
-from app.store.operator import confirm_in_vitec, retry_lead
+from app.store.operator import Locate, confirm_in_vitec, retry_lead
 from app.store.store import Transaction
 from app.store.words import LeadStatus
 from app.web.origins import may_speak
@@ -59,7 +59,8 @@ class SettlePages:
             return self._page(request, None, view="expired", code=404)
         store = self.reception.store
         try:
-            await store.write(partial(_act, link=link, now=self.reception.now()))
+            job = partial(_act, link=link, locate=self.reception.forms.locate, now=self.reception.now())
+            await store.write(job)
         except OperatorError:  # somebody is at work on it, or was quicker
             status = await self._find(link) or status
             view = "busy" if status.state in _OPEN else _choose_view(status, spent=True)
@@ -109,11 +110,11 @@ class SettlePages:
         return Response(content, code, page_headers(form, framed=False) | _HEADERS, media_type="text/html")
 
 
-def _act(connection: Transaction, *, link: Link, now: datetime) -> None:
+def _act(connection: Transaction, *, link: Link, locate: Locate, now: datetime) -> None:
     """Once, and in one transaction with what it does. Raises OperatorError."""
     if not spend(connection, link.digest, lead_id=link.lead_id, now=now):
         return
-    decide = confirm_in_vitec if link.act is Act.EXISTS else retry_lead
+    decide = confirm_in_vitec if link.act is Act.EXISTS else partial(retry_lead, locate=locate)
     decide(connection, link.lead_id, now=now, actor=_ACTOR)
 
 

@@ -119,7 +119,7 @@ class Correction:
             partial(
                 decide_on,
                 name=lead.id,
-                decide=partial(edit_lead, edit=edit),
+                decide=partial(edit_lead, edit=edit, locate=self.backoffice.reception.forms.locate),
                 customers=visit.user.customers,
                 now=self.backoffice.reception.now(),
                 actor=visit.actor,

@@ -141,12 +141,11 @@ class Story:
     def _choose(self, action: str, *, reason: str) -> Decide:
         match action:
             case "retry":
-                return retry_lead
+                return partial(retry_lead, locate=self.backoffice.reception.forms.locate)
             case "release":
-                forms = self.backoffice.reception.forms.current.forms
-                return partial(
-                    release_lead, testing=[name for name, form in forms.items() if form.mode is Mode.TEST]
-                )
+                forms = self.backoffice.reception.forms
+                testing = [name for name, form in forms.current.forms.items() if form.mode is Mode.TEST]
+                return partial(release_lead, testing=testing, locate=forms.locate)
             case "confirm":
                 return confirm_in_vitec
             case _:
