@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from app.forms.model import HONEYPOT
 from app.web.embed import load_assets
@@ -497,6 +497,14 @@ def test_a_redirect_leaves_the_frame(stage: Stage) -> None:
     expect(page.get_by_role("heading")).to_have_text("Tack från byrån")
 
 
+def test_a_redirect_to_a_place_on_the_same_page_ends_with_the_thanks(stage: Stage) -> None:
+    page = stage.open(mount("samma") + stage.script + '<p id="tack">Tack</p>', path="/samma")
+    await_heard(page, "samma")
+    send(framed(page, "samma"), "Samma sida")
+    assert page.url == f"{stage.host.origin}/samma#tack"
+    assert page.evaluate("told.filter(([name]) => name === 'submit').length") == 1
+
+
 def test_only_the_address_of_the_form_is_gone_to(stage: Stage) -> None:
     page = stage.open(mount("tillbaka") + stage.script)
     await_heard(page, "tillbaka")
@@ -536,6 +544,66 @@ def test_a_kiosk_outlives_a_network_that_comes_and_goes(stage: Stage) -> None:
     stage.context.set_offline(False)
     form.locator("html").evaluate("root => (root.id = 'old')")
     expect(form.locator("html:not(#old) form")).to_be_visible()
+
+
+def refuse(route: Route) -> None:
+    """A lead finds no network, though the page itself would."""
+    route.abort()
+
+
+def test_a_kiosk_waits_for_a_lead_that_waits_for_the_network(stage: Stage) -> None:
+    page = stage.open(mount(attributes='data-leadgate-kiosk="1"') + stage.script)
+    await_heard(page)
+    form = framed(page)
+    page.route("**/f/kontakt", refuse)
+    fill_in(form, "Väntar i kiosken")
+    form.locator("button[type=submit]").click()
+    expect(form.get_by_role("status")).to_contain_text("Vi får inget svar")
+    # The gateway is away only for leads: the kiosk could begin anew.
+    page.wait_for_timeout(2500)
+    expect(form.get_by_label("Meddelande")).to_have_value("Väntar i kiosken")
+    page.unroute("**/f/kontakt", refuse)
+    await_told(page, "submit")
+    expect(form.get_by_label("Förnamn")).to_have_value("")
+    assert stage.newest().message == "Väntar i kiosken"
+
+
+def test_the_next_visitor_of_a_kiosk_meets_nothing_of_the_former(stage: Stage) -> None:
+    page = stage.open(mount(attributes='data-leadgate-kiosk="60"') + stage.script)
+    await_heard(page)
+    form = framed(page)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/f/kontakt", hold)
+    title = form.locator("html").evaluate("() => document.title")
+    # An answer that comes when its visitor has gone.
+    fill_in(form, "Den förra")
+    form.locator("button[type=submit]").click()
+    expect(form.get_by_role("status")).to_have_text("Skickar …")
+    form.locator("form").evaluate("form => form.reset()")
+    expect(form.get_by_role("status")).to_have_text("")
+    form.get_by_label("Förnamn").fill("Bo")
+    with page.expect_response("**/f/kontakt"):
+        held.pop().continue_()
+    page.wait_for_timeout(500)
+    expect(form.get_by_label("Förnamn")).to_have_value("Bo")
+    # A lead that waits, and what is wrong.
+    page.unroute("**/f/kontakt", hold)
+    page.route("**/f/kontakt", refuse)
+    fill_in(form, "Den andra")
+    form.locator("button[type=submit]").click()
+    expect(form.get_by_role("status")).to_contain_text("Vi får inget svar")
+    form.locator("form").evaluate("form => form.reset()")
+    form.get_by_label("Förnamn").fill("Cilla")
+    expect(form.get_by_role("status")).to_have_text("")
+    form.locator("button[type=submit]").click()
+    expect(form.locator(".summary")).to_be_visible()
+    form.locator("form").evaluate("form => form.reset()")
+    expect(form.locator(".summary, .error, [aria-invalid]")).to_have_count(0)
+    assert form.locator("html").evaluate("() => document.title") == title
 
 
 def test_without_javascript_the_link_leads_to_the_form_and_the_campaign_with_it(
