@@ -136,6 +136,19 @@ def test_two_forms_live_on_one_page(stage: Stage) -> None:
     expect(framed(page, "objekt").locator("form")).to_be_visible()
 
 
+def test_a_form_takes_its_own_parameters_whatever_other_forms_take(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script, "?partner_id=7&utm_source=google")
+    await_heard(page)
+    page.evaluate("html => document.body.insertAdjacentHTML('beforeend', html)", mount("objekt"))
+    page.locator("#objekt").scroll_into_view_if_needed()
+    await_heard(page, "objekt")
+    await_input(framed(page, "objekt"), "utm_source", "google")
+    # A late word from the page finds both.
+    page.evaluate("leadgate.consent({})")
+    send(framed(page), "Partnern")
+    assert tags_of(stage.newest()) == {"partner_id": "7", "utm_source": "google"}
+
+
 # --- pages that change, and scripts that come late
 
 
@@ -174,6 +187,41 @@ def test_a_page_that_changes_its_language_takes_the_form_along(stage: Stage, att
     page.evaluate("kontakt.dataset.leadgateLang = 'en'")
     expect(framed(page).get_by_label("First name")).to_be_visible()
     expect(page.locator("iframe")).to_have_attribute("title", "Contact us")
+
+
+def test_a_page_may_tidy_its_address_and_the_campaign_stays(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script, "?partner_id=7&utm_source=google&token=hemlig")
+    page.wait_for_function("window.leadgate")
+    page.evaluate("history.replaceState({}, '', location.pathname)")
+    await_heard(page)
+    page.evaluate("leadgate.consent({})")
+    form = framed(page)
+    await_input(form, "pageUrl", f"{stage.host.origin}/")
+    assert page.evaluate("sessionStorage.length") == 0
+    send(form, "Städad adress")
+    assert tags_of(stage.newest()) == {"partner_id": "7", "utm_source": "google"}
+
+
+def test_a_later_campaign_takes_the_place_of_the_former(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script, "?utm_source=google&gclid=1")
+    await_heard(page)
+    page.evaluate("history.pushState({}, '', '/salja?utm_source=meta'); leadgate.consent({})")
+    await_input(framed(page), "utm_source", "meta")
+    expect(framed(page).locator("[name=gclid]")).to_have_count(0)
+
+
+def test_consent_may_come_in_the_moment_in_which_a_form_goes(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script)
+    await_heard(page)
+    page.evaluate("kontakt.remove(); leadgate.consent({analytics: true})")
+
+
+def test_an_element_may_become_a_form(stage: Stage) -> None:
+    page = stage.open('<div id="kontakt">Ring</div>' + stage.script)
+    page.wait_for_load_state("load")
+    page.evaluate("kontakt.dataset.leadgateForm = 'kontakt'")
+    await_heard(page)
+    assert page.locator("iframe").count() == 1
 
 
 def test_a_pinned_script_is_checked_by_the_browser(stage: Stage) -> None:
@@ -344,6 +392,38 @@ def test_events_and_callbacks_come_in_their_order(stage: Stage) -> None:
         "onFormSubmit kontakt",
         "onFormSubmitted kontakt",
     ]
+
+
+def test_what_the_page_throws_stops_no_form_and_is_told_in_the_console(stage: Stage) -> None:
+    fail = """<script>
+      for (const name of ["onFormReady", "onBeforeFormSubmit", "onFormSubmit", "onFormSubmitted", "gtag"])
+        window[name] = () => { throw Error("fel i " + name) };
+    </script>"""
+    page = stage.context.new_page()
+    thrown: list[str] = []
+    page.on("pageerror", lambda error: thrown.append(error.message))
+    page.goto(stage.host.show(LISTEN + fail + mount(attributes="data-leadgate-gtag") + stage.script))
+    send(framed(page), "Kastat")
+    await_told(page, "submit")
+    # Longer than a form that has not been heard is waited for.
+    page.wait_for_timeout(3500)
+    expect(page.locator("iframe")).to_be_visible()
+    expect(page.get_by_text("Ring 08-123")).to_be_hidden()
+    for name in ("onFormReady", "onBeforeFormSubmit", "onFormSubmit", "onFormSubmitted", "gtag"):
+        assert f"fel i {name}" in thrown
+
+
+def test_what_bears_a_callbacks_name_and_is_no_function_is_ignored(stage: Stage) -> None:
+    names = ["onFormReady", "onFormSubmit", "dataLayer"]
+    clobber = "".join(f'<i id="{name}"></i>' for name in names)
+    clear = "<script>" + "".join(f"delete window.{name};" for name in names) + "</script>"
+    page = stage.context.new_page()
+    thrown: list[str] = []
+    page.on("pageerror", lambda error: thrown.append(error.message))
+    page.goto(stage.host.show(LISTEN + clear + clobber + mount() + stage.script))
+    send(framed(page), "Inga funktioner")
+    await_told(page, "submit")
+    assert not thrown
 
 
 def test_tag_manager_hears_of_a_lead_once(stage: Stage) -> None:
