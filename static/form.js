@@ -16,6 +16,7 @@
   let busy = false;
   let lost; // once an answer failed to come: {at, pairs, tries}
   let timer, expiry;
+  let turn = 0; // whose: a kiosk has one visitor after the other
 
   const tell = (name, detail, cancelable = false) =>
     form.dispatchEvent(new CustomEvent("leadgate:" + name, { bubbles: true, cancelable, detail }));
@@ -127,7 +128,8 @@
     clearTimeout(timer);
     setBusy(true);
     say(words.sending);
-    const slow = setTimeout(() => say(words.slow), SLOW);
+    const mine = turn;
+    const slow = setTimeout(() => mine === turn && say(words.slow), SLOW);
     let answer, body;
     try {
       answer = await fetch(action, {
@@ -139,14 +141,16 @@
       body = await answer.json();
     } catch {
       // Nobody's answer, or half of one: whether the lead has come is not known, and its key makes asking again safe.
-      if (!answer || answer.status < 400 || answer.status >= 500) return waitForNetwork(pairs);
+      if (mine === turn && (!answer || answer.status < 400 || answer.status >= 500)) return waitForNetwork(pairs);
     } finally {
       clearTimeout(slow);
     }
+    if (mine !== turn) return;
     if (answer.ok) return finish(body);
     if (body?.challenge && !solution) {
       // Where it cannot be done, saying so is enough: the lead is kept for a human.
-      return send(pairs, await solve(body).catch(() => "none"));
+      const solution = await solve(body).catch(() => "none");
+      return mine === turn && send(pairs, solution);
     }
     stop(body || {});
   }
@@ -166,7 +170,7 @@
   function finish({ id, reference, thanks, redirect, conversion }) {
     forget();
     say(words.sent);
-    if (!tell("accepted", { id, reference, redirect, conversion }, true)) return;
+    if (!tell("accepted", { id, reference, thanks, redirect, conversion }, true)) return;
     try {
       if (redirect) window.top.location.href = redirect;
       else location.href = thanks;
@@ -313,7 +317,13 @@
     setBusy(false);
     say("");
   };
-  form.addEventListener("reset", begin);
+  form.addEventListener("reset", () => {
+    turn += 1;
+    forget();
+    clear();
+    begin();
+  });
+  form.addEventListener("leadgate:leave", (event) => (busy || lost?.pairs) && event.preventDefault());
   window.addEventListener("pageshow", (event) => event.persisted && begin());
 
   restore();

@@ -86,11 +86,13 @@
   }
 
   function accepted(event) {
-    const { id, reference, redirect, conversion } = event.detail;
+    const { id, reference, thanks, redirect, conversion } = event.detail;
     tell("form-submit", { id, reference, conversion });
     if (!redirect || redirect !== root.dataset.redirect) return;
     event.preventDefault();
     tell("form-redirect", { url: redirect });
+    // An address that is but a place on the page around leaves nothing behind.
+    setTimeout(() => location.replace(thanks), 2300);
   }
 
   const listeners = {
@@ -132,16 +134,19 @@
     const fresh = `/f/${formId}?lang=${root.lang}`;
     const wait = () => {
       clearTimeout(timer);
-      timer = setTimeout(begin, seconds * 1000);
+      timer = setTimeout(next, seconds * 1000, begin);
     };
+    // What its visitor was told would be sent is not thrown away: static/form.js objects as long as it may be.
+    const isPending = () => form && !form.dispatchEvent(new CustomEvent("leadgate:leave", { cancelable: true }));
+    const next = (move) => (isPending() ? wait() : move());
     // While the gateway cannot be reached this page is the one there is: a browser's own error would stay for good.
     const begin = () =>
       fetch(fresh).then(
-        () => location.replace(fresh),
-        () => {
+        () => next(() => location.replace(fresh)),
+        () => next(() => {
           form?.reset();
           wait();
-        }
+        })
       );
     for (const type of ["input", "keydown", "pointerdown"]) addEventListener(type, wait);
     if (!form) return wait();

@@ -42,6 +42,9 @@ preset = "objekt"
 [forms.tillbaka]
 redirect_url = "{host}/tack?form=1"
 
+[forms.samma]
+redirect_url = "{host}/samma#tack"
+
 [forms.vardering]
 preset = "vardering"
 

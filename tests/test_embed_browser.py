@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from app.forms.model import HONEYPOT
 from app.web.embed import load_assets
@@ -136,6 +136,19 @@ def test_two_forms_live_on_one_page(stage: Stage) -> None:
     expect(framed(page, "objekt").locator("form")).to_be_visible()
 
 
+def test_a_form_takes_its_own_parameters_whatever_other_forms_take(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script, "?partner_id=7&utm_source=google")
+    await_heard(page)
+    page.evaluate("html => document.body.insertAdjacentHTML('beforeend', html)", mount("objekt"))
+    page.locator("#objekt").scroll_into_view_if_needed()
+    await_heard(page, "objekt")
+    await_input(framed(page, "objekt"), "utm_source", "google")
+    # A late word from the page finds both.
+    page.evaluate("leadgate.consent({})")
+    send(framed(page), "Partnern")
+    assert tags_of(stage.newest()) == {"partner_id": "7", "utm_source": "google"}
+
+
 # --- pages that change, and scripts that come late
 
 
@@ -174,6 +187,41 @@ def test_a_page_that_changes_its_language_takes_the_form_along(stage: Stage, att
     page.evaluate("kontakt.dataset.leadgateLang = 'en'")
     expect(framed(page).get_by_label("First name")).to_be_visible()
     expect(page.locator("iframe")).to_have_attribute("title", "Contact us")
+
+
+def test_a_page_may_tidy_its_address_and_the_campaign_stays(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script, "?partner_id=7&utm_source=google&token=hemlig")
+    page.wait_for_function("window.leadgate")
+    page.evaluate("history.replaceState({}, '', location.pathname)")
+    await_heard(page)
+    page.evaluate("leadgate.consent({})")
+    form = framed(page)
+    await_input(form, "pageUrl", f"{stage.host.origin}/")
+    assert page.evaluate("sessionStorage.length") == 0
+    send(form, "Städad adress")
+    assert tags_of(stage.newest()) == {"partner_id": "7", "utm_source": "google"}
+
+
+def test_a_later_campaign_takes_the_place_of_the_former(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script, "?utm_source=google&gclid=1")
+    await_heard(page)
+    page.evaluate("history.pushState({}, '', '/salja?utm_source=meta'); leadgate.consent({})")
+    await_input(framed(page), "utm_source", "meta")
+    expect(framed(page).locator("[name=gclid]")).to_have_count(0)
+
+
+def test_consent_may_come_in_the_moment_in_which_a_form_goes(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script)
+    await_heard(page)
+    page.evaluate("kontakt.remove(); leadgate.consent({analytics: true})")
+
+
+def test_an_element_may_become_a_form(stage: Stage) -> None:
+    page = stage.open('<div id="kontakt">Ring</div>' + stage.script)
+    page.wait_for_load_state("load")
+    page.evaluate("kontakt.dataset.leadgateForm = 'kontakt'")
+    await_heard(page)
+    assert page.locator("iframe").count() == 1
 
 
 def test_a_pinned_script_is_checked_by_the_browser(stage: Stage) -> None:
@@ -346,6 +394,38 @@ def test_events_and_callbacks_come_in_their_order(stage: Stage) -> None:
     ]
 
 
+def test_what_the_page_throws_stops_no_form_and_is_told_in_the_console(stage: Stage) -> None:
+    fail = """<script>
+      for (const name of ["onFormReady", "onBeforeFormSubmit", "onFormSubmit", "onFormSubmitted", "gtag"])
+        window[name] = () => { throw Error("fel i " + name) };
+    </script>"""
+    page = stage.context.new_page()
+    thrown: list[str] = []
+    page.on("pageerror", lambda error: thrown.append(error.message))
+    page.goto(stage.host.show(LISTEN + fail + mount(attributes="data-leadgate-gtag") + stage.script))
+    send(framed(page), "Kastat")
+    await_told(page, "submit")
+    # Longer than a form that has not been heard is waited for.
+    page.wait_for_timeout(3500)
+    expect(page.locator("iframe")).to_be_visible()
+    expect(page.get_by_text("Ring 08-123")).to_be_hidden()
+    for name in ("onFormReady", "onBeforeFormSubmit", "onFormSubmit", "onFormSubmitted", "gtag"):
+        assert f"fel i {name}" in thrown
+
+
+def test_what_bears_a_callbacks_name_and_is_no_function_is_ignored(stage: Stage) -> None:
+    names = ["onFormReady", "onFormSubmit", "dataLayer"]
+    clobber = "".join(f'<i id="{name}"></i>' for name in names)
+    clear = "<script>" + "".join(f"delete window.{name};" for name in names) + "</script>"
+    page = stage.context.new_page()
+    thrown: list[str] = []
+    page.on("pageerror", lambda error: thrown.append(error.message))
+    page.goto(stage.host.show(LISTEN + clear + clobber + mount() + stage.script))
+    send(framed(page), "Inga funktioner")
+    await_told(page, "submit")
+    assert not thrown
+
+
 def test_tag_manager_hears_of_a_lead_once(stage: Stage) -> None:
     page = stage.open(mount() + stage.script)
     form = framed(page)
@@ -497,6 +577,14 @@ def test_a_redirect_leaves_the_frame(stage: Stage) -> None:
     expect(page.get_by_role("heading")).to_have_text("Tack från byrån")
 
 
+def test_a_redirect_to_a_place_on_the_same_page_ends_with_the_thanks(stage: Stage) -> None:
+    page = stage.open(mount("samma") + stage.script + '<p id="tack">Tack</p>', path="/samma")
+    await_heard(page, "samma")
+    send(framed(page, "samma"), "Samma sida")
+    assert page.url == f"{stage.host.origin}/samma#tack"
+    assert page.evaluate("told.filter(([name]) => name === 'submit').length") == 1
+
+
 def test_only_the_address_of_the_form_is_gone_to(stage: Stage) -> None:
     page = stage.open(mount("tillbaka") + stage.script)
     await_heard(page, "tillbaka")
@@ -536,6 +624,66 @@ def test_a_kiosk_outlives_a_network_that_comes_and_goes(stage: Stage) -> None:
     stage.context.set_offline(False)
     form.locator("html").evaluate("root => (root.id = 'old')")
     expect(form.locator("html:not(#old) form")).to_be_visible()
+
+
+def refuse(route: Route) -> None:
+    """A lead finds no network, though the page itself would."""
+    route.abort()
+
+
+def test_a_kiosk_waits_for_a_lead_that_waits_for_the_network(stage: Stage) -> None:
+    page = stage.open(mount(attributes='data-leadgate-kiosk="1"') + stage.script)
+    await_heard(page)
+    form = framed(page)
+    page.route("**/f/kontakt", refuse)
+    fill_in(form, "Väntar i kiosken")
+    form.locator("button[type=submit]").click()
+    expect(form.get_by_role("status")).to_contain_text("Vi får inget svar")
+    # The gateway is away only for leads: the kiosk could begin anew.
+    page.wait_for_timeout(2500)
+    expect(form.get_by_label("Meddelande")).to_have_value("Väntar i kiosken")
+    page.unroute("**/f/kontakt", refuse)
+    await_told(page, "submit")
+    expect(form.get_by_label("Förnamn")).to_have_value("")
+    assert stage.newest().message == "Väntar i kiosken"
+
+
+def test_the_next_visitor_of_a_kiosk_meets_nothing_of_the_former(stage: Stage) -> None:
+    page = stage.open(mount(attributes='data-leadgate-kiosk="60"') + stage.script)
+    await_heard(page)
+    form = framed(page)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/f/kontakt", hold)
+    title = form.locator("html").evaluate("() => document.title")
+    # An answer that comes when its visitor has gone.
+    fill_in(form, "Den förra")
+    form.locator("button[type=submit]").click()
+    expect(form.get_by_role("status")).to_have_text("Skickar …")
+    form.locator("form").evaluate("form => form.reset()")
+    expect(form.get_by_role("status")).to_have_text("")
+    form.get_by_label("Förnamn").fill("Bo")
+    with page.expect_response("**/f/kontakt"):
+        held.pop().continue_()
+    page.wait_for_timeout(500)
+    expect(form.get_by_label("Förnamn")).to_have_value("Bo")
+    # A lead that waits, and what is wrong.
+    page.unroute("**/f/kontakt", hold)
+    page.route("**/f/kontakt", refuse)
+    fill_in(form, "Den andra")
+    form.locator("button[type=submit]").click()
+    expect(form.get_by_role("status")).to_contain_text("Vi får inget svar")
+    form.locator("form").evaluate("form => form.reset()")
+    form.get_by_label("Förnamn").fill("Cilla")
+    expect(form.get_by_role("status")).to_have_text("")
+    form.locator("button[type=submit]").click()
+    expect(form.locator(".summary")).to_be_visible()
+    form.locator("form").evaluate("form => form.reset()")
+    expect(form.locator(".summary, .error, [aria-invalid]")).to_have_count(0)
+    assert form.locator("html").evaluate("() => document.title") == title
 
 
 def test_without_javascript_the_link_leads_to_the_form_and_the_campaign_with_it(

@@ -159,6 +159,124 @@ def test_what_is_wrong_is_told_beside_the_fields(stage: Stage) -> None:
     ]
 
 
+def test_what_the_page_itself_requires_stays_required(stage: Stage) -> None:
+    more = (
+        '<label><input type="checkbox" name="villkor" required> Villkor</label>'
+        '<label>Telefon <input name="phone" pattern="[0-9]{10}"></label>'
+        '<fieldset><input type="radio" name="val" value="a" required><input type="radio" name="val" value="b">'
+        '</fieldset><input name="stilla" required disabled>'
+    )
+    page = open_own(stage, more=more)
+    posted: list[Request] = []
+    page.on("request", lambda request: posted.append(request) if request.method == "POST" else None)
+    fill_in(page, "Sidans egna krav")
+    page.get_by_label("Telefon").fill("070")
+    press(page)
+    assert await_told(page, "validation-failed")["count"] == 3
+    for name in ("villkor", "phone"):
+        control = page.locator(f"[name={name}]")
+        told = page.locator(f"#{control.get_attribute('aria-describedby')}")
+        expect(told).to_have_text(control.evaluate("control => control.validationMessage"))
+    expect(page.locator("fieldset .leadgate-error")).to_have_count(1)
+    expect(page.locator("[name=villkor]")).to_be_focused()
+    assert not posted
+    page.get_by_label("Villkor").check()
+    page.get_by_label("Telefon").fill("0701740605")
+    page.locator("[value=b]").check()
+    press(page)
+    await_told(page, "submit")
+    assert page.evaluate("told.filter(([name]) => name === 'sending').length") == 1
+
+
+def test_a_page_that_checks_by_itself_is_not_checked_for(stage: Stage) -> None:
+    page = open_own(stage, attributes="novalidate", more='<input name="kundnummer" required>')
+    fill_in(page, "Sidan kontrollerar")
+    press(page)
+    await_told(page, "submit")
+
+
+def test_what_the_page_has_stopped_is_not_sent(stage: Stage) -> None:
+    own = OWN.format(form="kontakt", base=stage.base, attributes="", more="")
+    stop = "<script>egen.addEventListener('submit', event => window.pass || event.preventDefault())</script>"
+    page = stage.open(own + stop + stage.script)
+    await_told(page, "ready")
+    fill_in(page, "Hejdat")
+    press(page)
+    assert page.evaluate("told.map(([name]) => name)") == ["ready", "started"]
+    page.evaluate("window.pass = true")
+    press(page)
+    await_told(page, "submit")
+    assert page.evaluate("told.filter(([name]) => name === 'sending').length") == 1
+
+
+@pytest.mark.parametrize("name", ["onBeforeFormSubmit", "onFormSubmit", "onFormSubmitted", "gtag"])
+def test_what_the_page_throws_stops_no_lead(stage: Stage, name: str) -> None:
+    page = open_own(stage, attributes="data-leadgate-gtag")
+    page.evaluate(f"() => {{ window.{name} = () => {{ throw Error('fel') }} }}")
+    fill_in(page, f"Kastat {name}")
+    with page.expect_event("pageerror") as thrown:
+        press(page)
+    assert thrown.value.message == "fel"
+    await_told(page, "submit")
+    expect(page.locator(".leadgate-thanks")).to_be_visible()
+    assert page.url == f"{stage.host.origin}/"
+
+
+def test_a_form_s_own_parameters_arrive(stage: Stage) -> None:
+    page = open_own(stage, query="?partner_id=7&utm_source=google&token=hemlig")
+    fill_in(page, "Egna parametrar")
+    press(page)
+    await_told(page, "submit")
+    lead = stage.newest()
+    assert tags_of(lead) == {"partner_id": "7", "utm_source": "google"}
+    assert lead.page_url == f"{stage.host.origin}/?partner_id=7&utm_source=google"
+
+
+def test_a_form_s_own_parameters_arrive_when_nobody_has_typed(stage: Stage) -> None:
+    page = open_own(stage, query="?partner_id=7")
+    page.evaluate("""() => {
+      const values = {firstName: "Anna", lastName: "Bergström", email: "anna@example.com", message: "Ifyllt"};
+      for (const name in values) egen.elements[name].value = values[name];
+      egen.requestSubmit();
+    }""")
+    await_told(page, "submit")
+    assert tags_of(stage.newest()) == {"partner_id": "7"}
+
+
+def test_what_changes_after_an_error_arrives(stage: Stage) -> None:
+    page = open_own(stage, "objekt", attributes='data-leadgate-field-object-reference="TV-1"')
+    page.get_by_label("E-post").fill("anna@")
+    press(page)
+    await_told(page, "validation-failed")
+    page.evaluate("egen.setAttribute('data-leadgate-field-object-reference', 'TV-2')")
+    fill_in(page, "Efter felet")
+    press(page)
+    await_told(page, "submit")
+    assert {answer.name: answer.value for answer in stage.newest().answers} == {"objectReference": "TV-2"}
+
+
+@pytest.mark.parametrize(
+    ("around", "told"), [("sv", "Kontrollera e-postadressen."), ("en", "check the email address")]
+)
+def test_the_server_speaks_the_language_of_the_page(
+    browser: Browser, stage: Stage, around: str, told: str
+) -> None:
+    context = browser.new_context(locale="en-GB" if around == "sv" else "sv-SE")
+    page = context.new_page()
+    own = OWN.format(form="kontakt", base=stage.base, attributes="", more="")
+    page.goto(
+        stage.host.show(
+            f"<script>document.documentElement.lang = '{around}'</script>" + LISTEN + own + stage.script
+        )
+    )
+    await_told(page, "ready")
+    page.get_by_label("E-post").fill("anna@")
+    press(page)
+    await_told(page, "validation-failed")
+    expect(page.locator("#egen")).to_contain_text(told)
+    context.close()
+
+
 def test_two_forms_of_one_name_describe_each_its_own_fields(stage: Stage) -> None:
     own = '<form id="{}" data-leadgate-form="kontakt"><input name="firstName"><button>Skicka</button></form>'
     page = stage.open(own.format("en") + own.format("annan") + stage.script)

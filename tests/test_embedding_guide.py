@@ -176,6 +176,10 @@ def test_json_from_a_landing_page(stage: Stage) -> None:
     expect(page.get_by_role("status")).to_have_text(re.compile(r"Tack! Din referens: [0-9A-Z-]{12}"))
     lead = stage.newest()
     assert lead.contact.full_name == "Anna Bergström"
+    stage.context.set_offline(True)
+    page.get_by_role("button").click()
+    expect(page.get_by_role("status")).to_contain_text("inget svar")
+    expect(page.get_by_label("Telefon")).to_have_value("070-174 06 05")
     assert lead.page_url == f"{stage.host.origin}/?utm_source=google"
 
 
@@ -192,7 +196,7 @@ def test_next_js(stage: Stage) -> None:
     expect(page.get_by_text("Ring oss")).to_be_hidden()
 
 
-def render_shortcodes(stage: Stage, *shortcodes: tuple[dict[str, str] | str, str]) -> str:
+def render_shortcodes(stage: Stage, *shortcodes: tuple[dict[str | int, str] | str, str]) -> str:
     if shutil.which("php") is None:
         pytest.skip("no php is installed: the WordPress shortcode is not tested")
     done = subprocess.run(
@@ -213,10 +217,14 @@ def render_shortcodes(stage: Stage, *shortcodes: tuple[dict[str, str] | str, str
 
 
 def test_wordpress(stage: Stage) -> None:
-    attributes = {
+    # What has no value WordPress hands over by a number.
+    attributes: dict[str | int, str] = {
         "form": "objekt",
         "field_objectreference": "TV-1042",
         "receiver": "anna",
+        "lead_source": "blogg",
+        0: "gtag",
+        1: "ONCLICK",
         "onclick": "alert(1)",
     }
     page = stage.open(render_shortcodes(stage, (attributes, "Ring <b>oss</b><script>1</script>")))
@@ -225,6 +233,8 @@ def test_wordpress(stage: Stage) -> None:
     await_input(page.frame_locator("iframe"), "receiver", "anna")
     place = page.locator("[data-leadgate-form]")
     expect(place).to_have_attribute("data-leadgate-lang", "sv")
+    expect(place).to_have_attribute("data-leadgate-lead-source", "blogg")
+    expect(place).to_have_attribute("data-leadgate-gtag", "")
     assert place.get_attribute("onclick") is None
     assert place.locator("script").count() == 0
 

@@ -42,7 +42,7 @@ def test_a_form_is_sent_and_thanked_for(visitor: Visit) -> None:
     names = [name for name, _ in visitor.events]
     assert names == ["started", "submit", "accepted"]
     told = visitor.events[-1][1]
-    assert told.keys() == {"id", "reference", "redirect", "conversion"}
+    assert told.keys() == {"id", "reference", "thanks", "redirect", "conversion"}
     assert visitor.page.url.endswith(told["id"])
     expect(visitor.page.locator("dl.reference dd")).to_have_text(told["reference"])
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.forms.campaign import last_touch_parameters
 from app.identity import write_reference
 from app.lead import LeadState
 from tests.gateways import ANNA, FORMS, LEADS, NOBODY, open_gateway
@@ -104,6 +105,8 @@ async def test_a_form_describes_itself(tmp_path: Path) -> None:
         assert live
         assert form["notice"] == {"version": live.privacy.version, "text": live.privacy.notice}
         assert form["schema"]["properties"]["email"]["format"] == "email"
+        assert form["parameters"] == list(last_touch_parameters(live.parameters))
+        assert {"utm_source", "gclid", "landing_referrer"} < set(form["parameters"])
 
 
 REFUSALS: list[tuple[dict[str, Any], int, str, tuple[str, str]]] = [

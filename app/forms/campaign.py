@@ -18,7 +18,12 @@ LANDING_REFERRER = "landing_referrer"
 """The external page that sent the visitor."""
 
 
+def last_touch_parameters(extra: Iterable[str] = ()) -> tuple[str, ...]:
+    """The names of what brought the visitor this time; a form may add its own."""
+    return tuple(dict.fromkeys((*UTM_PARAMETERS, *CLICK_IDS, *extra, LANDING_REFERRER)))
+
+
 def allowed_parameters(extra: Iterable[str] = ()) -> tuple[str, ...]:
-    """The names that are captured, in the order in which they are sent; a form may add its own."""
-    last_touch = tuple(dict.fromkeys((*UTM_PARAMETERS, *CLICK_IDS, *extra, LANDING_REFERRER)))
+    """The names that are captured, in the order in which they are sent."""
+    last_touch = last_touch_parameters(extra)
     return (*last_touch, *(f"first_{name}" for name in last_touch))

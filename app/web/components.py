@@ -52,6 +52,11 @@ def describe_components(forms: Forms) -> Schema:
             thanks=texts,
             notice=_object(version=TEXT, text=texts),
             consents={"type": "object", "additionalProperties": _object(label=texts)},
+            parameters={
+                "type": "array",
+                "items": TEXT,
+                "description": "The campaign parameters that the form takes; each also as first_ and its name",
+            },
             schema={"type": "object", "description": "JSON Schema of the form's own fields"},
         ),
         "Problem": problem

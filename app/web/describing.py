@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from app.forms.campaign import allowed_parameters
+from app.forms.campaign import allowed_parameters, last_touch_parameters
 from app.forms.model import BUILT_IN_FIELDS, PROOF, Field, FieldType, Form
 
 Schema = dict[str, Any]
@@ -60,6 +60,7 @@ def describe_form(form: Form) -> dict[str, Any]:
         "thanks": dict(form.thanks),
         "notice": {"version": form.privacy.version, "text": dict(form.privacy.notice)},
         "consents": {one.name: {"label": dict(one.label)} for one in form.consents},
+        "parameters": list(last_touch_parameters(form.parameters)),
         "schema": {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",

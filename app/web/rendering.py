@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.errors import FieldError
-from app.forms.campaign import allowed_parameters
+from app.forms.campaign import last_touch_parameters
 from app.forms.model import HONEYPOT, FieldType, Form, Mode, Theme
 from app.i18n import describe_problem, get_translations, name_language
 from app.resources import STATIC, TEMPLATES
@@ -264,10 +264,9 @@ def _describe_frame(form: Form | None) -> dict[str, str | None]:
     """What static/frame.js must know to speak with the page around it."""
     if form is None:
         return {}
-    last_touch = [name for name in allowed_parameters(form.parameters) if not name.startswith("first_")]
     return {
         "form": form.name,
-        "parameters": " ".join(last_touch),
+        "parameters": " ".join(last_touch_parameters(form.parameters)),
         "hidden": " ".join(field.name for field in form.fields if field.type is FieldType.HIDDEN),
         "redirect": form.redirect_url,
     }

@@ -30,7 +30,7 @@ let made = 0;
 
 const newKey = () => crypto.randomUUID?.() || Array.from(crypto.getRandomValues(new Uint32Array(4))).join("-");
 
-export function enhance(el, one, base, describe, hear) {
+export function enhance(el, one, base, describe, hear, admit) {
   const set = el.dataset;
   const name = set.leadgateForm;
   const lang = /^en/.test(set.leadgateLang || document.documentElement.lang) ? "en" : "sv";
@@ -44,7 +44,9 @@ export function enhance(el, one, base, describe, hear) {
   let sent = false;
   let busy = false;
 
-  // What is wrong is told beside the fields, in the words of the form's own definition.
+  // What is wrong is told beside the fields, in the words of the form's own definition. What the page itself requires
+  // stays required, unless it has put that off.
+  const lax = el.noValidate;
   el.noValidate = true;
   el.method = "post";
   if (!el.hasAttribute("action")) el.action = `${base}/f/${name}`;
@@ -52,11 +54,13 @@ export function enhance(el, one, base, describe, hear) {
   // --- the form's own definition; where it cannot be had, the console names the cause
 
   const learn = async () => {
-    if (words) return words;
-    const answer = await fetch(`${base}/api/v1/forms/${name}`).catch(explain);
-    if (answer?.ok) words = await answer.json();
-    else if (answer) await explain();
-    return words;
+    if (words) return;
+    const signal = AbortSignal.timeout?.(LONGEST);
+    words = await fetch(`${base}/api/v1/forms/${name}`, { signal })
+      .then(answer => (answer.ok ? answer.json() : explain()))
+      .catch(explain);
+    if (words) admit(`^(${words.parameters.join("|").replaceAll(".", "\\.")})$`);
+    one.update();
   };
 
   const explain = async () => {
@@ -69,7 +73,7 @@ export function enhance(el, one, base, describe, hear) {
   one.update = () => {
     if (sent) return;
     const { pageUrl, receiver, params, fields } = describe(set);
-    const values = { pageUrl, receiver, language: set.leadgateLang, ...params, ...shown };
+    const values = { pageUrl, receiver, language: set.leadgateLang || lang, ...params, ...shown };
     for (const key in fields) values[declare(key)] = fields[key];
     for (const [key, input] of written) if (!values[key]) input.remove() ?? written.delete(key);
     for (const key in values) if (values[key]) write(key, values[key]);
@@ -97,13 +101,14 @@ export function enhance(el, one, base, describe, hear) {
   const place = async () => {
     const notice = el.querySelector("[data-leadgate-notice]");
     if (!notice && !Object.keys(describe(set).fields)[0]) return;
-    const form = await learn();
-    if (form && notice) {
-      const told = form.notice.text[lang] || Object.values(form.notice.text)[0];
+    await learn();
+    if (words && notice) {
+      const { version, text } = words.notice;
+      const told = text[lang] || Object.values(text)[0];
       notice.replaceChildren(
         ...told.split("\n\n").map(part => Object.assign(document.createElement("p"), { textContent: part }))
       );
-      shown["notice.version"] = form.notice.version;
+      shown["notice.version"] = version;
       shown["notice.shownAt"] = new Date().toISOString();
     }
     one.update();
@@ -136,7 +141,7 @@ export function enhance(el, one, base, describe, hear) {
 
   const controlOf = field => {
     const found = el.elements.namedItem(field) || (/^(first|last)Name$/.test(field) && el.elements.namedItem("name"));
-    return found instanceof RadioNodeList ? found[0] : found || null;
+    return found instanceof RadioNodeList ? found[0] : found;
   };
 
   const clear = control => {
@@ -164,17 +169,26 @@ export function enhance(el, one, base, describe, hear) {
     control.leadgateError = { place, made: !given, described };
   };
 
-  const show = errors => {
+  const show = faults => {
     const elsewhere = [];
-    for (const error of errors) {
-      const field = fieldOf(error), detail = error.detail;
-      const control = controlOf(field);
+    for (const { field, detail, control = controlOf(field) } of faults) {
       if (control && control.type !== "hidden") mark(control, field, detail);
       else elsewhere.push(detail);
     }
-    status.textContent = [text.wrong(errors.length), ...elsewhere].join(" ");
-    tell("form-validation-failed", { count: errors.length });
+    status.textContent = [text.wrong(faults.length), ...elsewhere].join(" ");
+    tell("form-validation-failed", { count: faults.length });
     [...el.elements].find(control => control.leadgateError)?.focus();
+  };
+
+  // The page's own constraints, in the browser's words; of radio buttons that belong together one tells it.
+  const findFaults = () => {
+    const faults = [];
+    for (const control of lax ? [] : el.elements) {
+      const { willValidate, validity, name: field, validationMessage: detail } = control;
+      const wrong = willValidate && (validity.valueMissing || validity.patternMismatch);
+      if (wrong && (!field || control === controlOf(field))) faults.push({ field, detail, control });
+    }
+    return faults;
   };
 
   const thank = reference => {
@@ -216,7 +230,7 @@ export function enhance(el, one, base, describe, hear) {
     if (said.type?.endsWith("idempotency-key-reused")) key = newKey();
     // Left out once; what is still refused then is told.
     else if (strange.some(field => !unknown.has(field))) for (const field of strange) unknown.add(field);
-    else if (said.errors) return show(said.errors);
+    else if (said.errors) return show(said.errors.map(error => ({ field: fieldOf(error), detail: error.detail })));
     else {
       status.textContent = said.detail || said.title;
       return tell("form-error", { code: answer.status });
@@ -230,19 +244,28 @@ export function enhance(el, one, base, describe, hear) {
     if (!redirect) thank(reference);
     tell("form-submit", { id, reference, conversion: headers.get("Leadgate-Conversion") === "1" });
     if (redirect) tell("form-redirect", { url: redirect });
+    return true;
   };
 
   const submit = async event => {
+    // The page itself has stopped it.
+    if (event.defaultPrevented) return;
     event.preventDefault();
     if (busy) return;
-    busy = sent = true;
     for (const control of el.elements) clear(control);
+    const faults = findFaults();
+    if (faults[0]) return show(faults);
+    busy = true;
     el.setAttribute("aria-busy", "true");
     status.textContent = text.sending;
     tell("form-sending");
     try {
-      await send();
+      // What the form takes is known before its context stands still.
+      await learn();
+      sent = true;
+      sent = await send();
     } catch {
+      sent = false;
       // No answer. The same again is no second lead, whichever way it comes: the gateway knows it by its words.
       if (navigator.onLine) HTMLFormElement.prototype.submit.call(el);
       else tell("form-error", { code: "network" });
@@ -250,11 +273,12 @@ export function enhance(el, one, base, describe, hear) {
     }
     busy = false;
     el.removeAttribute("aria-busy");
+    one.update();
   };
 
   const start = () => {
     tell("form-started");
-    learn().then(one.update).catch(() => {});
+    learn();
   };
 
   el.addEventListener("submit", submit);
@@ -266,7 +290,10 @@ export function enhance(el, one, base, describe, hear) {
     status.textContent = el.style.display = "";
     one.update();
   });
-  one.leave = () => el.removeEventListener("submit", submit);
+  one.leave = () => {
+    el.removeEventListener("submit", submit);
+    el.noValidate = lax;
+  };
   one.update();
   place().catch(() => {});
   tell("form-ready");

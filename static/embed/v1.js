@@ -3,35 +3,38 @@
 // also fills in what stands between percent signs). el: an element with that attribute; set: its data-leadgate-…
 // attributes; msg: a message, and what: its type without "form-"; one: what is known of an element.
 (() => {
-  const doc = document, win = window;
-  const find = selector => doc.querySelector(selector);
-  const base = new URL((doc.currentScript || find("script[src*='/embed/v1.']")).src).origin;
-  const early = win.leadgate || {};
+  const base = new URL((document.currentScript || document.querySelector("script[src*='/embed/v1.']")).src).origin;
+  const early = window.leadgate || {};
   // Loaded twice, as by a page and its tag manager: the first goes on.
   if (early.mount) return early.mount();
 
   const consent = early.given || {}, all = new Map(), done = {};
-  // The usual campaign parameters, until a form tells which it takes.
+  // Where the visitor came in.
+  let came = location.href;
+  // The usual campaign parameters, and those of every form that has been here.
   let allowed = /^(utm_\w+|..?clid|[gw]braid|msclkid|li_fat_id)$/i;
 
-  // Where the visitor came from. No fragment, and of a query only campaign parameters: the rest may be tokens.
-  const pick = url => {
-    const found = {};
-    url.searchParams.forEach((value, name) => allowed.test(name) && (found[name] = value));
-    return found;
+  const admit = pattern => {
+    if (!allowed.source.includes(pattern)) allowed = RegExp(allowed.source + "|" + pattern, "i");
   };
-  const clean = url => {
-    const query = "?" + new URLSearchParams(pick(url));
-    return url.origin + url.pathname + (query[1] ? query : "");
+
+  // Where the visitor came from. No fragment, and of a query only campaign parameters: the rest may be tokens.
+  const clean = address => {
+    const url = new URL(address);
+    url.search = new URLSearchParams([...url.searchParams].filter(([name]) => allowed.test(name)));
+    url.hash = "";
+    return url;
   };
   const track = () => {
-    const now = pick(new URL(location)), from = doc.referrer && new URL(doc.referrer);
-    if (from && from.host != location.host) now.landing_referrer = clean(from);
-    // In a sandbox, or where the visitor has msg so, there is no storage.
+    // A page may tidy its address: the last that had a campaign is remembered while the page lasts.
+    if (clean(location).search) came = location.href;
+    const now = Object.fromEntries(clean(came).searchParams), from = clean(document.referrer || location);
+    if (from.host != location.host) now.landing_referrer = from.href;
+    // In a sandbox, or where the visitor has said so, there is no storage.
     try {
       const store = sessionStorage, given = consent.analytics;
-      if (find("[data-leadgate-kiosk]") || given === false) delete store.leadgate;
-      else if (given || find("[data-leadgate-remember=session]")) {
+      if (document.querySelector("[data-leadgate-kiosk]") || given === false) delete store.leadgate;
+      else if (given || document.querySelector("[data-leadgate-remember=session]")) {
         const kept = JSON.parse(store.leadgate || null) || { first: now, last: now };
         if (Object.keys(now)[0]) kept.last = now;
         store.leadgate = JSON.stringify(kept);
@@ -46,7 +49,7 @@
     const params = track(), fields = {};
     for (const name in set) if (/^leadgateField./.test(name)) fields[name.slice(13)] = set[name];
     return {
-      pageUrl: clean(new URL(location)),
+      pageUrl: clean(location).href,
       referrer: params.landing_referrer,
       params,
       lang: set.leadgateLang,
@@ -55,6 +58,9 @@
       consent
     };
   };
+
+  // The page's own function, if it is one. Async, so that what it throws is told by the console and stops no form.
+  const call = async (on, name, ...said) => on[name]?.call?.(on, ...said);
 
   // What a form says is told to its page; an accepted lead once, however often its thanks are loaded.
   const hear = (el, msg) => {
@@ -73,21 +79,21 @@
           lead.value = +set.leadgateValue;
           lead.currency = set.leadgateCurrency || "SEK";
         }
-        if ("leadgateGtag" in set) win.gtag?.("event", event, lead);
-        else if (layer != "off") (win[layer] ||= []).push({ event, ...lead });
+        if ("leadgateGtag" in set) call(window, "gtag", "event", event, lead);
+        else if (layer != "off") call(window[layer] ||= [], "push", { event, ...lead });
       }
     }
     // Tags that were told just now get a moment to send.
     if (what == "redirect" && /^https?:/.test(msg.url)) setTimeout(() => location.assign(msg.url), 300);
     el.dispatchEvent(new CustomEvent("leadgate:" + what, { bubbles: true, detail: msg }));
-    if (what == "sending") win.onBeforeFormSubmit?.(el, msg);
-    const callbacks = { ready: "Ready", sending: "Submit", submit: "Submitted", error: "SubmitError" };
-    win["onForm" + callbacks[what]]?.(el, msg);
+    if (what == "sending") call(window, "onBeforeFormSubmit", el, msg);
+    const callback = { ready: "Ready", sending: "Submit", submit: "Submitted", error: "SubmitError" }[what];
+    call(window, "onForm" + callback, el, msg);
   };
 
   const enframe = (el, name) => {
-    const [box, fallback, frame] = ["div", "div", "iframe"].map(tag => doc.createElement(tag));
-    const set = el.dataset, lang = set.leadgateLang || "", embedId = Math.random().toString(36).slice(2);
+    const box = document.createElement("div"), fallback = box.cloneNode(), frame = document.createElement("iframe");
+    const set = el.dataset, embedId = "" + Math.random();
     const head = { source: "leadgate", v: 1, embedId, formId: name };
     let height = set.leadgateHeight || 800, loads = 0, readies = 0;
     // Fallback and frame lie in one cell: nothing jumps when the one takes the other's place.
@@ -95,15 +101,15 @@
       frame.style = `grid-area:1/1;width:100%!important;height:${height}px!important;border:0!important;${look}!important`;
       fallback.style = "grid-area:1/1;" + (look ? "" : "display:none");
     };
-    const update = () =>
-      readies && frame.contentWindow.postMessage({ ...head, type: "context", ...describe(set) }, base);
+    const update = () => {
+      if (readies) frame.contentWindow?.postMessage({ ...head, type: "context", ...describe(set) }, base);
+    };
 
-    frame.title = /^en/.test(lang || doc.documentElement.lang) ? "Form" : "Formulär";
     frame.name = `leadgate ${embedId} ${location.origin} ${set.leadgateKiosk}`;
     frame.loading = "lazy";
     frame.referrerPolicy = "strict-origin-when-cross-origin";
     frame.sandbox = "allow-forms allow-scripts allow-same-origin allow-popups allow-top-navigation-by-user-activation";
-    frame.src = `${base}/f/${name}?lang=${lang}`;
+    frame.src = `${base}/f/${name}?lang=${set.leadgateLang || ""}`;
     // A page that says nothing is the browser's own, in place of one that it could not show.
     frame.onload = () => setTimeout(async count => {
       if (readies >= count || !box.isConnected) return;
@@ -124,7 +130,7 @@
       if (origin != base || source != frame.contentWindow || data.embedId != embedId) return;
       const what = data.type.slice(5), ready = what == "ready";
       if (ready) {
-        allowed = RegExp(data.parameters, "i");
+        admit(data.parameters);
         frame.title = data.title;
       }
       if (what == "height-changed") height = Math.min(Math.max(data.height | 0, 60), 2e4);
@@ -148,40 +154,40 @@
   };
   // A page's own form is the second script's.
   const enhance = (el, name) => {
-    const one = { name, box: el, update() {}, leave() {} };
-    import(base + "/embed/%OWN%").then(second => second.enhance(el, one, base, describe, hear));
+    const one = { name, box: el };
+    import(base + "/embed/%OWN%").then(second => second.enhance(el, one, base, describe, hear, admit));
     return one;
   };
 
   const update = () => {
     // Also where there is no form yet.
     track();
-    all.forEach(one => one.update());
+    all.forEach(one => one.update?.());
   };
   const mount = news => {
     all.forEach((one, el) => {
       if (!one.box.isConnected || el.dataset.leadgateForm != one.name) {
         all.delete(el);
-        one.leave();
+        one.leave?.();
       }
     });
-    doc.querySelectorAll("[data-leadgate-form]").forEach(el => {
+    document.querySelectorAll("[data-leadgate-form]").forEach(el => {
       const name = el.dataset.leadgateForm;
       if (!name || all.has(el)) return;
       all.set(el, (el.matches("form") ? enhance : enframe)(el, name));
       watcher.observe(el, { attributes: true });
     });
-    if (news?.some(({ type }) => type == "attributes")) update();
+    if (news?.some?.(change => change.attributeName)) update();
   };
   const watcher = new MutationObserver(mount);
-  win.leadgate = {
-    mount: () => mount(),
+  window.leadgate = {
+    mount,
     consent(given) {
       Object.assign(consent, given);
       update();
     }
   };
-  watcher.observe(doc, { childList: true, subtree: true });
+  watcher.observe(document, { childList: true, subtree: true, attributeFilter: ["data-leadgate-form"] });
   mount();
   update();
 })();

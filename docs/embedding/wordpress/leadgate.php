@@ -29,7 +29,11 @@ function leadgate_shortcode($attributes, $content = ''): string
     $lang = $attributes['lang'] ?? substr(get_locale(), 0, 2);
     $html = '<div data-leadgate-form="' . esc_attr($form) . '" data-leadgate-lang="' . esc_attr($lang) . '"';
     foreach ($attributes as $name => $value) {
-        if (preg_match('/^(receiver|gtag|value|currency|datalayer|remember|kiosk|height|field_[a-z0-9_]+)$/', (string) $name)) {
+        // An attribute without a value, such as gtag, comes as a value without a name.
+        if (is_int($name)) {
+            [$name, $value] = [strtolower($value), ''];
+        }
+        if (preg_match('/^(receiver|gtag|value|currency|lead_source|datalayer|remember|kiosk|height|field_[a-z0-9_]+)$/', $name)) {
             $html .= ' data-leadgate-' . str_replace('_', '-', $name) . '="' . esc_attr($value) . '"';
         }
     }
