@@ -1,5 +1,6 @@
 """Accepting beside what others do, and in a bad hour: Vitec gone, many leads waiting, a long past."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -202,4 +203,5 @@ def _fresh(folder: Path, model: Path | None) -> Path:
         one.unlink()
     if model:
         shutil.copy(model, database)
+        os.sync()  # or the first leads would wait for the copy to be written
     return database
