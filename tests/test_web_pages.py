@@ -481,6 +481,28 @@ async def test_a_framed_form_weighs_fifteen_kilobytes_at_most(tmp_path: Path) ->
         assert sum(weights) <= 15_000, weights
 
 
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip, deflate, br", True),
+        ("br;q=1.0, GZIP;q=0.5", True),
+        ("gzip;q=0, identity", False),
+        ("identity, gzip; q=0.000", False),
+        ("x-gzip", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("path", ["/f/kontakt", "/f/kontakt?email=a@b.se"])
+async def test_a_page_is_compressed_for_whoever_takes_it(
+    tmp_path: Path, path: str, accepted: str, *, packed: bool
+) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        answer = await gateway.client.get(path, headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == ("gzip" if packed else None)
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert answer.text.rstrip().endswith("</html>")
+
+
 @pytest.mark.parametrize("encoding", ["gzip, br", "identity"])
 @pytest.mark.parametrize("path", ["/f/kontakt", "/f/kontakt?email=a@b.se&utm_source=x", "/f/unknown"])
 async def test_a_form_comes_past_the_framework_as_it_would_come_through_it(
