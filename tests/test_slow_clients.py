@@ -132,6 +132,24 @@ def test_a_pipelined_body_the_server_does_not_read_yet_is_not_late(door: Door) -
     assert door.bodies == [b"", b"hello"]
 
 
+def test_a_client_has_its_whole_time_once_the_server_reads_on(door: Door) -> None:
+    with connect(door) as client:
+        client.sendall(WAIT + POST + b"Content-Length: 5\r\n\r\nhe")
+        time.sleep(Hasty.deadline * 1.9)
+        door.release()
+        time.sleep(Hasty.deadline / 3)
+        client.sendall(b"llo")
+        assert statuses(read_all(client)) == [200, 200]
+
+
+def test_a_client_that_says_no_more_when_the_server_reads_on_is_answered_408(door: Door) -> None:
+    with connect(door) as client:
+        client.sendall(WAIT + POST + b"Content-Length: 5\r\n\r\nhe")
+        time.sleep(Hasty.deadline * 1.5)
+        door.release()
+        assert statuses(read_all(client)) == [200, 408]
+
+
 @pytest.mark.parametrize("path", [b"/torrent", b"/boulder"])
 @pytest.mark.parametrize("said", [GET, LAST, GET * 3, BODY[:-2] + b"Connection: close\r\n\r\n"])
 def test_a_client_that_does_not_read_its_answer_is_let_go(door: Door, said: bytes, path: bytes) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import resource
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
 from heapq import nsmallest
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 import httptools
 from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 REQUEST_DEADLINE = 10.0
@@ -42,6 +44,19 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 
 class _RefusedHead(Exception):
     """Stops the parser at headers that go no further; it makes an error of its own of it."""
+
+
+class _Flow(FlowControl):
+    """Tells when the server listens again to a client that it had not listened to."""
+
+    def __init__(self, transport: asyncio.Transport, hear_again: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self._hear_again = hear_again
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            super().resume_reading()
+            self._hear_again()
 
 
 class _Phase(Enum):
@@ -81,6 +96,7 @@ class PunctualProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _Flow(transport, self._hear_again)
         self.waiting_since = self.loop.time()
         self._expect_more()
         self._make_room()
@@ -251,10 +267,14 @@ class PunctualProtocol(HttpToolsProtocol):
 
     def _end_receiving(self) -> None:
         self._receiving = None
-        if self.flow.read_paused:  # it is us who do not listen
-            self._expect_more()
-        else:
+        if not self.flow.read_paused:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT if self._phase is not _Phase.SILENT else None)
+
+    def _hear_again(self) -> None:
+        """While it was us who did not listen, the client could not be late: its time counts from now."""
+        if not self._deaf and self._phase is not _Phase.COMPLETE:
+            self._stop_receiving()
+            self._expect_more()
 
     def _stop_receiving(self) -> None:
         if self._receiving is not None:
