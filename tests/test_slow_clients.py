@@ -1,5 +1,6 @@
 """Clients that say nothing, trickle, or do not read: they are let go, and keep nobody out meanwhile."""
 
+import gc
 import selectors
 import socket
 import time
@@ -214,3 +215,22 @@ def send_a_byte(key: selectors.SelectorKey) -> None:
     assert isinstance(key.fileobj, socket.socket)
     with suppress(ConnectionError):  # seen as closed when it is read
         key.fileobj.sendall(b"a")
+
+
+def test_a_connection_that_is_gone_waits_for_no_collector(door: Door) -> None:
+    """By the thousand they would take tens of megabytes until it comes."""
+    say(door, LAST)
+    gc.collect()
+    gc.disable()
+    try:
+        with connect(door) as client:
+            client.sendall(GET)
+            read_answer(client)
+        say(door, LAST)
+        with connect(door) as client:
+            client.sendall(GET.replace(b"/", b"/wait", 1))
+        door.release()
+        assert door.becomes_empty()
+        assert not [one for one in gc.get_objects() if isinstance(one, Hasty)]
+    finally:
+        gc.enable()

@@ -4,11 +4,11 @@ import asyncio
 import json
 import re
 import resource
-from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
 from heapq import nsmallest
 from http import HTTPStatus
+from time import monotonic
 from typing import Any, ClassVar
 
 import httptools
@@ -47,16 +47,13 @@ class _RefusedHead(Exception):
 
 
 class _Flow(FlowControl):
-    """Tells when the server listens again to a client that it had not listened to."""
-
-    def __init__(self, transport: asyncio.Transport, hear_again: Callable[[], None]) -> None:
-        super().__init__(transport)
-        self._hear_again = hear_again
+    listening_since = 0.0
+    """By the monotonic clock: since when the server listens again to a client that it had not listened to."""
 
     def resume_reading(self) -> None:
         if self.read_paused:
             super().resume_reading()
-            self._hear_again()
+            self.listening_since = monotonic()
 
 
 class _Phase(Enum):
@@ -78,6 +75,8 @@ class PunctualProtocol(HttpToolsProtocol):
     farewell: ClassVar[float] = 1.0
     """Seconds in which a server that stops still hears a request that was on its way."""
 
+    flow: _Flow
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.waiting_since: float | None = None
@@ -96,7 +95,7 @@ class PunctualProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.flow = _Flow(transport, self._hear_again)
+        self.flow = _Flow(transport)
         self.waiting_since = self.loop.time()
         self._expect_more()
         self._make_room()
@@ -109,6 +108,12 @@ class PunctualProtocol(HttpToolsProtocol):
         if self._active is not None and not self._active.response_complete:
             _disconnect(self._active)
         super().connection_lost(exc)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Of an answered request, which holds this connection: what is a circle waits long for the collector."""
+        if self._active is not None and self._active.response_complete:
+            self.cycle = self._active = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -233,7 +238,9 @@ class PunctualProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         last = not self.pipeline
         super().on_response_complete()
-        if self.transport.is_closing():
+        if self not in self.connections:
+            self._let_go()
+        elif self.transport.is_closing():
             self._expect_reading()
         elif last and self._deaf:
             self._part()
@@ -266,15 +273,13 @@ class PunctualProtocol(HttpToolsProtocol):
             self._receiving = self.loop.call_later(self.deadline, self._end_receiving)
 
     def _end_receiving(self) -> None:
+        """A client is not late for as long as the server does not listen to it: its time counts from then."""
+        left = self.flow.listening_since - monotonic() if not self.flow.read_paused else 0
+        if left + self.deadline > 0:
+            self._receiving = self.loop.call_later(left + self.deadline, self._end_receiving)
+            return
         self._receiving = None
-        if not self.flow.read_paused:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT if self._phase is not _Phase.SILENT else None)
-
-    def _hear_again(self) -> None:
-        """While it was us who did not listen, the client could not be late: its time counts from now."""
-        if not self._deaf and self._phase is not _Phase.COMPLETE:
-            self._stop_receiving()
-            self._expect_more()
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT if self._phase is not _Phase.SILENT else None)
 
     def _stop_receiving(self) -> None:
         if self._receiving is not None:
