@@ -176,6 +176,28 @@ async def test_a_lead_that_the_office_has_is_not_late_as_well(
         assert len(mailbox.to(OFFICE)) == 1
 
 
+async def test_a_lead_whose_held_mail_was_dropped_unsent_is_late_all_the_same(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox
+) -> None:
+    async with open_teller(tmp_path, sandbox, mailbox) as teller:
+        mailbox.failing = True
+        lead_id = await teller.hold()
+        await teller.tell()
+        mailbox.failing = False
+        await retry(teller, lead_id)
+        teller.rig.pass_time(minutes=59)
+        await teller.tell()  # it is on its way: nothing to tell of its holding any more
+        assert mailbox.to(OFFICE) == []
+        teller.rig.pass_time(minutes=1)
+        for _ in range(2):
+            await teller.tell()
+        [subject] = teller.subjects(OFFICE)
+        assert subject.startswith("En förfrågan som inte har nått Vitec (")
+        teller.rig.pass_time(days=1)
+        await teller.tell()
+        assert teller.subjects(OFFICE)[1:] == ["Förfrågningar som väntar på er (1)"]
+
+
 async def test_a_daily_reminder_names_what_nobody_has_settled_until_somebody_does(
     tmp_path: Path, sandbox: Running, mailbox: Mailbox
 ) -> None:
@@ -211,6 +233,47 @@ async def test_a_reminder_comes_each_day(tmp_path: Path, sandbox: Running, mailb
             await teller.tell()
             await teller.tell()
         assert len(mailbox.to(OFFICE)) == 4
+
+
+async def test_one_reminder_a_day_whatever_is_settled_meanwhile(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox
+) -> None:
+    async with open_teller(tmp_path, sandbox, mailbox) as teller:
+        lead_ids = []
+        for number in range(3):
+            lead_ids.append(await teller.hold(email=f"p{number}@example.com", phone=""))
+            await teller.tell()
+            teller.rig.pass_time(hours=1)
+        teller.rig.pass_time(hours=21)
+        for lead_id in lead_ids[:2]:
+            await teller.tell()
+            now = teller.rig.now()
+            await teller.rig.store.write(
+                partial(discard_lead, lead_id=lead_id, reason="prov", now=now, actor="prov")
+            )
+            teller.rig.pass_time(hours=2)
+        await teller.tell()
+        assert teller.subjects(OFFICE)[3:] == ["Förfrågningar som väntar på er (3)"]
+        teller.rig.pass_time(hours=20)
+        await teller.tell()
+        assert teller.subjects(OFFICE)[4:] == ["Förfrågningar som väntar på er (1)"]
+
+
+async def test_reminders_do_not_pile_up_while_the_server_is_down(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox
+) -> None:
+    async with open_teller(tmp_path, sandbox, mailbox) as teller:
+        await teller.hold()
+        await teller.tell()
+        mailbox.failing = True
+        for _ in range(3):
+            teller.rig.pass_time(days=1)
+            await teller.tell()
+        mailbox.failing = False
+        teller.rig.pass_time(hours=1)
+        for _ in range(2):
+            await teller.tell()
+        assert len(mailbox.to(OFFICE)) == 2
 
 
 async def test_a_server_that_is_down_is_asked_again_by_schedule_and_seen(

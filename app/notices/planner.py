@@ -30,8 +30,8 @@ from app.store.news import (
 from app.store.notices import (
     NewNotice,
     add_notice,
-    find_known,
     find_last,
+    find_recent,
     list_unsent,
     settle_leads_notices,
     take_turn,
@@ -180,9 +180,8 @@ class Planner:
         by_office: dict[str, list[Item]] = {}
         for item in find_unsettled(connection, told_before=now - timedelta(hours=1)):
             by_office.setdefault(self._find_office(connection, item), []).append(item)
-        planned = list(_remind(by_office, now=now))
-        known = find_known(connection, (new.key for new in planned))
-        return [new for new in planned if new.key not in known]
+        recent = find_recent(connection, "reminder", since=now - REMIND_EVERY)
+        return list(_remind(by_office, recent=recent, now=now))
 
     def _find_office(self, connection: Transaction, item: Item) -> str:
         try:
@@ -222,13 +221,15 @@ def _tell_office(kind: str, item: Item) -> NewNotice:
     )
 
 
-def _remind(by_office: Mapping[str, list[Item]], *, now: datetime) -> Iterator[NewNotice]:
+def _remind(
+    by_office: Mapping[str, list[Item]], *, recent: Iterable[str], now: datetime
+) -> Iterator[NewNotice]:
+    reminded = {key.split(":")[1] for key in recent}
     for address, items in by_office.items():
-        days = (now - items[0].since) // REMIND_EVERY
-        if address and days >= 1:
-            office = sha256(address.encode()).hexdigest()[:16]
+        office = sha256(address.encode()).hexdigest()[:16]
+        if address and office not in reminded and now - items[0].since >= REMIND_EVERY:
             yield NewNotice(
-                key=f"reminder:{office}:{items[0].lead_id}:{days}",
+                key=f"reminder:{office}:{now.isoformat()}",
                 kind="reminder",
                 detail={"leads": [item.lead_id for item in items[:_REMINDED]]},
             )

@@ -35,9 +35,14 @@ def find_untold_held(connection: Connection) -> list[Item]:
 
 
 def find_untold_late(connection: Connection, *, before: datetime) -> list[Item]:
-    """Leads that have waited for Vitec since before then, and that their office does not have."""
-    told = exists().where(notices.c.lead_id == outbox.c.lead_id, notices.c.kind.in_(OFFICE_KINDS))
-    return _list(connection, IS_PENDING, outbox.c.state_at <= before, ~told)
+    """Leads that have waited for Vitec since before then, and that their office neither has nor is about to get.
+
+    A mail that was dropped told nobody. One of this very wait is not written again: there was nothing to tell.
+    """
+    of_lead = notices.c.lead_id == outbox.c.lead_id
+    told = exists().where(of_lead, notices.c.kind.in_(OFFICE_KINDS), notices.c.state != "dropped")
+    dropped = exists().where(of_lead, notices.c.kind == "late", notices.c.since == outbox.c.state_at)
+    return _list(connection, IS_PENDING, outbox.c.state_at <= before, ~told, ~dropped)
 
 
 def find_untold_landed(connection: Connection) -> list[Item]:

@@ -73,10 +73,11 @@ def add_notice(connection: Connection, new: NewNotice, *, now: datetime) -> bool
     return True
 
 
-def find_known(connection: Connection, keys: Iterable[str]) -> frozenset[str]:
-    """Those of the keys whose notice is there."""
-    found = connection.execute(select(notices.c.key).where(notices.c.key.in_(list(keys)))).scalars()
-    return frozenset(found)
+def find_recent(connection: Connection, kind: str, *, since: datetime) -> list[str]:
+    """The keys of that kind's notices that were sent or made after then, or wait to be sent."""
+    told_at = func.coalesce(notices.c.sent_at, notices.c.made_at)
+    found = select(notices.c.key).where(notices.c.kind == kind, or_(IS_DUE, told_at > since))
+    return list(connection.execute(found).scalars())
 
 
 def is_any_due(connection: Connection, *, now: datetime) -> bool:
