@@ -56,15 +56,23 @@ _EXAMPLE = "must be smtp://user:password@host:587 or smtps://…, at most with ?
 
 
 def read_address(text: str) -> Address:
-    """`Leads <leads@example.se>` or the address alone. Raises ValueError, never with a value."""
+    """`Leads <leads@example.se>` or the address alone, its domain as DNS knows it: mäklare.se is xn--mklare-bua.se.
+
+    Raises ValueError, never with a value.
+    """
     name, spec = parseaddr(text)
     local, at, domain = spec.rpartition("@")
     if not (local and at and domain) or not text.isprintable() or any(one.isspace() for one in spec):
-        raise ValueError("must be an e-mail address such as leads@example.se")
+        raise ValueError(_NO_ADDRESS)
+    if not local.isascii():
+        raise ValueError("must have nothing but ASCII before the @: most mail servers take no å there")
     try:
-        return Address(display_name=name, addr_spec=spec)
+        return Address(display_name=name, addr_spec=f"{local}@{domain.encode('idna').decode('ascii')}")
     except (ValueError, IndexError, LookupError):
-        raise ValueError("must be an e-mail address such as leads@example.se") from None
+        raise ValueError(_NO_ADDRESS) from None
+
+
+_NO_ADDRESS = "must be an e-mail address such as leads@example.se"
 
 
 def _as_sender(username: str | None) -> Address | None:

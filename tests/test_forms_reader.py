@@ -502,6 +502,8 @@ BAD_FORMS: list[tuple[str, str, str]] = [
     ('contact_type = "company"\nfields = [{ name = "companyName", required = false }]', "fields[1].required",
      "must be required"),
     ('office_email = "info"', "office_email", "is no e-mail address"),
+    ('office_email = "a..b@example.se"', "office_email", "must be an e-mail address"),
+    ('office_email = "åsa@example.se"', "office_email", "must have nothing but ASCII before the @"),
     ('redirect_url = "/tack"', "redirect_url", "must be a whole address"),
     ('redirect_url = "javascript:alert(1)"', "redirect_url", "must be a whole address"),
     ('redirect_url = "https://a:b@example.se/"', "redirect_url", "must not have a login"),

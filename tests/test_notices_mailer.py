@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
 from pathlib import Path
@@ -11,7 +12,7 @@ import trustme
 
 from app.notices.letter import Letter, name_address, write_message
 from app.notices.mailer import Mailer, NotSent
-from app.post import MailServer, read_mail_server
+from app.post import MailServer, read_address, read_mail_server
 from tests.mailboxes import LOGIN, Mailbox, open_mailbox, text_of
 
 pytestmark = pytest.mark.anyio
@@ -124,6 +125,17 @@ async def test_a_refusal_names_no_address() -> None:
             await send(server_of(mailbox))
         assert str(caught.value) == "SMTPRecipientsRefused 550"
         assert caught.value.__cause__ is None
+
+
+async def test_a_domain_with_letters_beyond_ascii_is_written_as_dns_has_it() -> None:
+    """Most servers take no other; this one does not."""
+    address = read_address("Åsa <kontor@mäklare.se>")
+    assert (address.display_name, address.addr_spec) == ("Åsa", "kontor@xn--mklare-bua.se")
+    with open_mailbox() as mailbox:
+        await send(server_of(mailbox), replace(LETTER, to=address, reply_to=name_address("Bo", "bo@räv.se")))
+        [mail] = mailbox.to("kontor@xn--mklare-bua.se")
+        assert [one.addr_spec for one in mail["To"].addresses] == ["kontor@xn--mklare-bua.se"]
+        assert [one.addr_spec for one in mail["Reply-To"].addresses] == ["bo@xn--rv-via.se"]
 
 
 @pytest.mark.parametrize(

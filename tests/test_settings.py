@@ -282,6 +282,11 @@ def test_a_name_with_a_slip_of_the_pen_is_a_warning(nowhere: Path) -> None:
         ({"SMTP_URL": f"smtp://host?from={SECRET}"}, "SMTP_URL: must be an e-mail address"),
         ({"SMTP_URL": f"smtp://partner:{SECRET}@host"}, "SMTP_URL: names no sender; add ?from="),
         ({"SMTP_URL": f"smtp://host:{SECRET}"}, "SMTP_URL: must be smtp://user:password@host:587"),
+        (
+            {"SMTP_URL": f"smtp://host?from=å{SECRET}@b.se"},
+            "SMTP_URL: must have nothing but ASCII before the @",
+        ),
+        ({"ALERT_EMAIL": f"å{SECRET}@b.se"}, "ALERT_EMAIL: must have nothing but ASCII before the @"),
         ({"ALERT_EMAIL": SECRET}, "ALERT_EMAIL: must be an e-mail address"),
         ({"ALERT_EMAIL": f"a@b.se\nBcc: {SECRET}@c.se"}, "ALERT_EMAIL: must be an e-mail address"),
         ({"ALERT_WEBHOOK": f"http://hooks.example.se/{SECRET}"}, "ALERT_WEBHOOK: must begin with https://"),

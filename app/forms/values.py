@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 from app.forms.addresses import check_asset, check_base_url, check_page_url, parse_origin
 from app.forms.postcodes import ZipRange, parse_range
 from app.phones import is_region
+from app.post import read_address
 from app.rates import check_rate
 
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
@@ -71,6 +72,11 @@ def _check_network(value: str) -> str:
         raise ValueError("is no network; write one such as 192.0.2.0/24 or 2001:db8::/32") from None
 
 
+def _check_email(value: str) -> str:
+    read_address(value)
+    return value
+
+
 def _as_text(value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -100,6 +106,7 @@ Email = Annotated[
         r"[^\s@<>,;]+@[^\s@<>,;.]+(\.[^\s@<>,;.]+)+",
         "is no e-mail address; write one such as solna@example.se",
     ),
+    AfterValidator(_check_email),
 ]
 Language = Annotated[
     str, _matching(LANGUAGE.pattern, "is no language; write its code, such as sv, en or en-GB")

@@ -43,10 +43,8 @@ def write_message(letter: Letter, *, sender: Address, key: str, now: datetime) -
 
 def name_address(name: str, spec: str | None) -> Address | None:
     """A visitor's address to answer to. None where a header cannot hold it: it stands in the text as well."""
-    if not spec or not spec.isascii():
-        return None
     try:
-        return Address(display_name=_clean(name), addr_spec=read_address(spec).addr_spec)
+        return Address(display_name=_clean(name), addr_spec=read_address(spec or "").addr_spec)
     except ValueError:
         return None
 
