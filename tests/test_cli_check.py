@@ -149,7 +149,7 @@ def test_a_route_by_field_and_by_nothing(routed: Shell) -> None:
 def test_a_route_that_the_page_asks_for(routed: Shell) -> None:
     assert "because:  the page asked for solna" in routed("route", "kontakt", "--receiver", "solna").out
     unknown = routed("route", "kontakt", "--receiver", "nobody").out
-    assert "note:     the page asked for a receiver that is not in the forms file" in unknown
+    assert "note:     the page asked for a receiver that the form does not have" in unknown
 
 
 @pytest.mark.parametrize(

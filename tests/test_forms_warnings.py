@@ -76,6 +76,17 @@ def test_a_receiver_that_no_form_names_is_asked_about(tmp_path: Path) -> None:
     }
 
 
+def test_a_receiver_that_no_page_may_ask_for_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(FORM, encoding="utf-8")
+    (tmp_path / "b.toml").write_text('[receivers]\na = {}\nb = { customer_id = "M2" }\n', encoding="utf-8")
+    found = find_warnings(read_forms(tmp_path, default_login=LOGIN, environ={}))
+    told = {one.key: one.message for one in found}
+    assert told["receivers.a"] == "is named by no form; only a page that asks for it reaches it"
+    assert told["receivers.b"].startswith(
+        "is named by no form, and no page may ask for it: it leads to another"
+    )
+
+
 def routed(folder: Path, *routes: str, more: str = "") -> dict[str, str]:
     listed = ", ".join(f"{{ {route} }}" for route in routes)
     found = warnings(folder, f"{FORM}routes = [{listed}]\n{more}{RECEIVERS}")

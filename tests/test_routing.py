@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.forms.errands import list_errands
 from app.forms.model import Form, Forms, Login, Password, Route
 from app.forms.postcodes import format_range, intersect, parse_postcode, parse_range, subtract, unite
 from app.forms.reader import read_forms
@@ -51,7 +52,7 @@ large = {}
 anna = { assigned_to_id = "HAN2", office_email = "anna@example.se" }
 """
 
-UNKNOWN = Note(code="receiver_unknown", detail="the page asked for a receiver that is not in the forms file")
+UNKNOWN = Note(code="receiver_unknown", detail="the page asked for a receiver that the form does not have")
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +109,78 @@ def test_the_first_route_that_matches_wins(
 def test_a_receiver_that_the_page_asks_for_goes_before_the_routes(forms: Forms) -> None:
     assert choose(forms, wanted="anna", zip_code="16955") == Choice(
         receiver="anna", reason="the page asked for anna"
+    )
+
+
+AGENCIES = {
+    "alfa": """
+[forms.alfa]
+customer_id = "M1"
+assigned_to_id = "HAN1"
+lead_source_id = "LKA1"
+fallback_receiver = "partner"
+""",
+    "beta": """
+[defaults]
+customer_id = "M2"
+assigned_to_id = "HAN2"
+lead_source_id = "LKA2"
+[forms.beta]
+[receivers]
+solna = { assigned_to_id = "HAN3", office_email = "solna@beta.example" }
+partner = {}
+own = { vitec = "beta" }
+[vitec.beta]
+username = "u"
+password_env = "P"
+""",
+    "shared": """
+[receivers]
+anna = { assigned_to_id = "HAN4" }
+moved = { customer_id = "M3" }
+other_login = { vitec = "beta" }
+""",
+    "gamma": """
+[forms.gamma]
+customer_id = "M1"
+assigned_to_id = "HAN5"
+lead_source_id = "LKA5"
+[receivers.bo]
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def agencies(tmp_path_factory: pytest.TempPathFactory) -> Forms:
+    """A folder of several agencies' files, two of them one office's."""
+    folder = tmp_path_factory.mktemp("agencies")
+    for name, text in AGENCIES.items():
+        (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+    login = Login(
+        name="default", username="u", password=Password(value="p"), base_url="https://vitec.example"
+    )
+    return read_forms(folder, default_login=login, environ={"P": "p"})
+
+
+@pytest.mark.parametrize(
+    ("form", "open_to"),
+    [
+        ("alfa", {"partner", "anna", "bo"}),
+        ("beta", {"solna", "partner", "own", "anna"}),
+        ("gamma", {"anna", "bo"}),
+    ],
+)
+def test_a_page_asks_for_a_receiver_of_its_own_agency_and_of_no_other(
+    agencies: Forms, form: str, open_to: set[str]
+) -> None:
+    asked = {name: choose(agencies, form=agencies.forms[form], wanted=name) for name in agencies.receivers}
+    assert {name for name, choice in asked.items() if choice.receiver == name} == open_to
+    refused = [choice for name, choice in asked.items() if name not in open_to]
+    assert {(choice.receiver, choice.note) for choice in refused} == {(None, UNKNOWN)}
+    told = {one.key for one in list_errands(agencies) if one.form == form}
+    # A receiver that a form names is looked up in Vitec as that form's.
+    assert told == {f"forms.{form}", *(f"receivers.{name}" for name in open_to - {"partner"})} | (
+        {"receivers.partner"} if form == "alfa" else set()
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.forms.model import Form, Forms
+from app.forms.routing import may_ask_for
 from app.lead import Destination
 
 
@@ -22,8 +23,7 @@ class Errand:
 
 
 def list_errands(forms: Forms) -> list[Errand]:
-    """In the order of the forms. A receiver that no form names counts for every form of its file: a page may ask
-    for it."""
+    """In the order of the forms. A receiver that no form names counts for every form whose page may ask for it."""
     return [errand for form in forms.forms.values() for errand in _list_form(form, forms)]
 
 
@@ -40,11 +40,6 @@ def _list_form(form: Form, forms: Forms) -> Iterator[Errand]:
 
 
 def _reach(form: Form, forms: Forms) -> list[str]:
-    named = {name for each in forms.forms.values() for name in _name_receivers(each)}
-    loose = [name for name, one in forms.receivers.items() if name not in named and one.source == form.source]
-    return list(dict.fromkeys([*_name_receivers(form), *loose]))
-
-
-def _name_receivers(form: Form) -> list[str]:
-    told = (form.receiver, *(route.receiver for route in form.routes), form.fallback_receiver)
-    return [name for name in told if name]
+    named = {name for each in forms.forms.values() for name in each.named_receivers}
+    loose = [name for name in forms.receivers if name not in named and may_ask_for(name, form, forms)]
+    return [*form.named_receivers, *loose]

@@ -265,6 +265,12 @@ class Form:
     consents: tuple[Consent, ...] = ()
     spam: Spam = Spam()
 
+    @property
+    def named_receivers(self) -> tuple[str, ...]:
+        """Those that its own keys speak of, beside which a page may ask for others."""
+        told = (self.receiver, *(route.receiver for route in self.routes), self.fallback_receiver)
+        return tuple(dict.fromkeys(name for name in told if name))
+
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)
 
@@ -281,8 +287,7 @@ class Forms:
 
     def customers(self, form: Form) -> frozenset[str]:
         """Whose leads the form brings, by its own keys and the receivers it names."""
-        named = (None, form.receiver, form.fallback_receiver, *(route.receiver for route in form.routes))
-        return frozenset(self.destination(form, name).customer_id for name in named)
+        return frozenset(self.destination(form, name).customer_id for name in (None, *form.named_receivers))
 
     def accounts(self) -> frozenset[Account]:
         """Where leads may go: by any form, to any receiver."""

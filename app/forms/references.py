@@ -63,6 +63,6 @@ def needs_login(references: References, name: str) -> bool:
     """Whether a lead may need it. One that nothing names is held to the same: it is there for a reason."""
     forms = references.forms.values()
     by_receiver = any(receiver.vitec == name for receiver in references.receivers.values())
-    # A page may name any receiver, so that a receiver's login is every form's.
+    # A page may ask for a receiver that its form does not name: whose page is not asked here.
     users = [form for form in forms if by_receiver or form.destination.vitec == name]
     return not users or any(form.mode is Mode.LIVE for form in users)

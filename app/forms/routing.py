@@ -24,13 +24,13 @@ def choose_receiver(
 
     `values` are the lead's answers by field name, a checkbox's being `true` or `false`.
     """
-    if wanted and wanted in forms.receivers:
+    if wanted and may_ask_for(wanted, form, forms):
         return Choice(receiver=wanted, reason=f"the page asked for {wanted}")
     note = None
     if wanted:
         # The name came from outside, so that it is not repeated.
         note = Note(
-            code="receiver_unknown", detail="the page asked for a receiver that is not in the forms file"
+            code="receiver_unknown", detail="the page asked for a receiver that the form does not have"
         )
     postcode = parse_postcode(zip_code or "")
     for number, route in enumerate(form.routes, start=1):
@@ -43,6 +43,21 @@ def choose_receiver(
             receiver=form.receiver, reason=f"{before}the form's receiver is {form.receiver}", note=note
         )
     return Choice(receiver=None, reason=f"{before}the form's own assigned_to_id", note=note)
+
+
+def may_ask_for(name: str, form: Form, forms: Forms) -> bool:
+    """Whether a page may have the form's leads sent to that receiver.
+
+    What a page says comes from outside, and a folder may hold the files of several agencies: the form or its file has
+    the receiver, or it leads to the form's own account, as its own file's forms would use it.
+    """
+    receiver = forms.receivers.get(name)
+    if receiver is None:
+        return False
+    if receiver.source == form.source or name in form.named_receivers:
+        return True
+    users = [one for one in forms.forms.values() if one.source == receiver.source]
+    return all(forms.destination(one, name).account == form.destination.account for one in (form, *users))
 
 
 def _match(form: Form, route: Route, *, postcode: int | None, values: Mapping[str, str]) -> str | None:

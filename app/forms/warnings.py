@@ -8,6 +8,7 @@ from app.forms.addresses import is_loopback
 from app.forms.colours import find_faint
 from app.forms.model import Form, Forms, Route
 from app.forms.postcodes import ZipRange, format_range, intersect, subtract, unite
+from app.forms.routing import may_ask_for
 
 SWEDEN: ZipRange = (10000, 98499)
 """The postcodes in use, of PostNord's five-digit numbers."""
@@ -57,18 +58,21 @@ def _look_at_origins(form: Form) -> Iterator[tuple[str, str]]:
 
 
 def _look_at_receivers(forms: Forms) -> Iterator[Mistake]:
-    named = {route.receiver for form in forms.forms.values() for route in form.routes}
-    named |= {form.receiver or "" for form in forms.forms.values()}
-    named |= {form.fallback_receiver or "" for form in forms.forms.values()}
+    named = {name for form in forms.forms.values() for name in form.named_receivers}
     for name, receiver in forms.receivers.items():
         if name not in named:
-            yield Mistake(
-                receiver.source,
-                f"receivers.{name}",
-                "is named by no form; only a page that asks for it reaches it",
-            )
+            yield Mistake(receiver.source, f"receivers.{name}", _explain_unnamed(name, forms))
         if receiver.customer_id and not receiver.customer_id.startswith("M"):
             yield Mistake(receiver.source, f"receivers.{name}.customer_id", _NO_OFFICE)
+
+
+def _explain_unnamed(name: str, forms: Forms) -> str:
+    if any(may_ask_for(name, form, forms) for form in forms.forms.values()):
+        return "is named by no form; only a page that asks for it reaches it"
+    return (
+        "is named by no form, and no page may ask for it: it leads to another customer or login than theirs, and "
+        "stands in another file; write it into the file of its form"
+    )
 
 
 def _look_at_routes(form: Form) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ def _on_the_way_in(gettext: Gettext) -> dict[str, str]:
         "page_token_missing": gettext("The page's token was missing"),
         "language_dropped": gettext("The language was none of the form's"),
         "receiver_dropped": gettext("The receiver asked for was no text"),
-        "receiver_unknown": gettext("The receiver asked for is not in the forms file"),
+        "receiver_unknown": gettext("The receiver asked for is not one that the form has"),
         "personnummer_masked": gettext("A personal identity number was masked"),
         "phone_unreadable": gettext("The phone number was none: it stands in the message"),
         "hidden_field_cut": gettext("A hidden field was too long and was cut"),
