@@ -18,7 +18,7 @@ from app.delivery.worker import Worker
 from app.forms.live import LiveForms
 from app.forms.model import Form, Forms, Login, Password
 from app.forms.reader import read_forms
-from app.intake.accept import Acceptor
+from app.intake.accept import INNOCENT, Acceptor, Verdict
 from app.intake.definition import Definition
 from app.intake.digests import Digests
 from app.intake.submission import Circumstances, check_submission
@@ -96,6 +96,8 @@ class Rig:
     forms: LiveForms
     worker: Worker
     moment: datetime
+    verdict: Verdict = INNOCENT
+    """On what is submitted from now on."""
     _serial: int = field(default=0)
 
     @property
@@ -128,7 +130,9 @@ class Rig:
             circumstances=Circumstances(now=self.moment),
         )
         acceptor = Acceptor(self.store, Digests(b"0" * 32))
-        kept = await acceptor.accept(enquiry, found, self.forms.current, now=self.moment)
+        kept = await acceptor.accept(
+            enquiry, found, self.forms.current, now=self.moment, verdict=self.verdict
+        )
         return kept.lead_id
 
     async def claim(self, *, suspects: bool = False) -> Claim | None:

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 from app.delivery.auditor import Auditor
 from app.forms.model import CallGroup
 from app.identity import reference_of, write_reference
+from app.notices import digest
 from app.notices.operator import MANNERS
 from app.store.circuits import open_circuit
 from app.store.gates import close_gate, open_gate
@@ -285,6 +286,47 @@ async def test_a_digest_names_what_is_new_in_quarantine_once_a_day(
         teller.rig.pass_time(hours=1)
         await teller.tell()
         assert [[row["leadId"] for row in body["rows"]] for body in hook.bodies] == [[first], [second]]
+
+
+async def test_a_digest_counts_all_and_lists_the_first(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest, "_LISTED", 2)
+    async with open_teller(tmp_path, sandbox, mailbox, webhook=hook.url, text=FORMS) as teller:
+        for number in range(5):
+            await quarantine(teller, f"nummer {number}")
+        await teller.tell()
+        [mail] = mailbox.to(OPERATOR)
+        assert mail["Subject"] == "Leadgate: 5 new in quarantine"
+        lines = [line for line in text_of(mail).splitlines() if line.startswith("- ")]
+        assert [line.endswith("  kontakt: honeypot") for line in lines] == [True, True, False]
+        assert lines[2] == "- 3 of kontakt: honeypot"
+        [body] = hook.bodies
+        assert (body["count"], len(body["rows"]), body["tests"]) == (5, 2, [])
+        assert body["others"] == [{"form": "kontakt", "reason": "honeypot", "count": 3}]
+        assert "named" not in body
+        assert await teller.rig.store.read(list_unnamed) == []
+
+
+async def test_a_digest_suspects_no_test(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox, hook: Hook
+) -> None:
+    """They are named all the same, for they too go by themselves."""
+    async with open_teller(
+        tmp_path, sandbox, mailbox, webhook=hook.url, text=FORMS + 'mode = "test"\n'
+    ) as teller:
+        for number in range(2):
+            await teller.rig.submit(message=f"nummer {number}")
+        await teller.tell()
+        text = text_of(mailbox.to(OPERATOR)[0])
+        assert "spam" not in text
+        assert text.splitlines()[:3] == [
+            "From forms in test mode, kept, and sent to nobody:",
+            "",
+            "- 2 of kontakt",
+        ]
+        assert hook.bodies[0]["rows"] == []
+        assert await teller.rig.store.read(list_unnamed) == []
 
 
 async def test_what_was_told_is_not_kept(

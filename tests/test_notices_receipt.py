@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from app.intake.accept import Verdict
+from app.lead import LeadState
 from app.store.operator import release_lead
 from app.store.schema import outbox
+from app.store.words import Suspicion
 from tests.mailboxes import Mailbox, open_mailbox, text_of
 from tests.sandboxes import Running, run_sandbox
 from tests.tellings import FORMS, OFFICE, Teller, open_teller
@@ -94,6 +97,18 @@ async def test_a_suspect_gets_none_not_even_when_released(
         await teller.rig.store.write(lambda write: release_lead(write, lead_id, now=now, actor="prov"))
         await teller.tell()
         assert mailbox.to(ANNA) == []
+
+
+@pytest.mark.parametrize(("score", "receipts"), [(0.25, 1), (0.5, 0)])
+async def test_who_worked_to_be_let_in_gets_none(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox, score: float, receipts: int
+) -> None:
+    async with open_teller(tmp_path, sandbox, mailbox, text=WITH) as teller:
+        teller.rig.verdict = Verdict(suspicion=Suspicion(score, ("word:casino",)))
+        lead_id = await teller.rig.submit()
+        assert (await teller.rig.status(lead_id)).state is LeadState.PENDING
+        await teller.tell()
+        assert len(mailbox.to(ANNA)) == receipts
 
 
 async def test_who_gave_no_address_gets_none(tmp_path: Path, sandbox: Running, mailbox: Mailbox) -> None:

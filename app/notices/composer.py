@@ -9,10 +9,11 @@ from app.errors import KeyMissing, LeadNotFound
 from app.forms.live import LiveForms
 from app.lead import LeadState
 from app.log import get_logger
+from app.notices.digest import DIGEST, write_digest
 from app.notices.letter import Letter
 from app.notices.mailer import NotSent
 from app.notices.office import Case, OfficeDesk
-from app.notices.operator import DIGEST, MANNERS, write_alarm, write_digest
+from app.notices.operator import MANNERS, write_alarm
 from app.notices.visitor import write_receipt
 from app.store.leads import find_status, load_lead
 from app.store.notices import Notice, drop

@@ -11,9 +11,10 @@ from functools import partial
 from app.errors import StoreError
 from app.log import get_logger
 from app.notices.composer import OFFICE, Composer
+from app.notices.digest import DIGEST
 from app.notices.letter import write_message
 from app.notices.mailer import Mailer, NotSent
-from app.notices.operator import DIGEST, describe_for_programs
+from app.notices.operator import describe_for_programs
 from app.notices.planner import Planner
 from app.notices.webhook import Outward
 from app.store.alarms import Conditions
@@ -177,7 +178,7 @@ class Dispatcher:
 def _keep_sent(connection: Transaction, *, notice: Notice, now: datetime) -> None:
     note_sent(connection, notice, to=_name_reader(notice), now=now)
     if notice.kind == DIGEST:  # from now on what nobody releases may go by itself
-        mark_named(connection, [row["leadId"] for row in notice.detail["rows"]], now=now)
+        mark_named(connection, notice.detail["named"], now=now)
 
 
 def _name_reader(notice: Notice) -> str:

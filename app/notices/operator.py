@@ -1,10 +1,11 @@
 """What the operator is told: one message for each kind of trouble, what has begun, what stands, what is over."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from app.identity import write_reference
+from app.notices.digest import DIGEST, describe_digest, name_digest
 from app.notices.letter import Letter
 from app.post import read_address
 from app.store.alarms import Manner
@@ -25,9 +26,6 @@ MANNERS: Mapping[str, Manner] = {
     # Found on a walk through all leads, that comes by again some time: its end cannot be told.
     "invariant": Manner(passing=True, window=timedelta(hours=1)),
 }
-
-DIGEST = "quarantine"
-"""The daily list of what is new in quarantine."""
 
 _TITLES = {
     "leads_held": ("Leads are held: they need a human", "No lead is held any more"),
@@ -131,27 +129,6 @@ def _write_moment(text: str) -> str:
     return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def write_digest(notice: Notice, *, to: str) -> Letter:
-    """What waits in quarantine, by reference and reasons; who wrote it is for the list itself."""
-    rows: Sequence[Mapping[str, Any]] = notice.detail["rows"]
-    lines = [f"- {write_reference(row['reference'])}  {row['form']}: {row['reason']}" for row in rows]
-    return Letter(
-        to=read_address(to),
-        subject=f"Leadgate: {notice.detail['count']} new in quarantine",
-        text="\n".join(
-            [
-                "Suspected as spam since the last digest, kept, and sent to nobody:",
-                "",
-                *lines,
-                "",
-                "What to do: leadgate leads show REFERENCE; leadgate leads release REFERENCE, or discard.",
-                "Those that nobody releases go by themselves, as each form's privacy.retention says.",
-                "",
-            ]
-        ),
-    )
-
-
 def describe_for_programs(notice: Notice) -> dict[str, Any]:
     """The body of the webhook: ids and counts, never personal data."""
     told: dict[str, Any] = {
@@ -161,10 +138,6 @@ def describe_for_programs(notice: Notice) -> dict[str, Any]:
         "at": notice.made_at.isoformat(),
     }
     if notice.kind == DIGEST:
-        return told | {
-            "event": "digest",
-            "text": f"{notice.detail['count']} new in quarantine",
-            **notice.detail,
-        }
+        return told | {"event": "digest", "text": name_digest(notice), **describe_digest(notice)}
     event = "recovered" if is_recovery(notice) else "raised"
     return told | {"event": event, "text": name_trouble(notice), **notice.detail}

@@ -8,15 +8,18 @@ from typing import Any
 
 from app.errors import KeyMissing, LeadNotFound
 from app.forms.live import LiveForms
+from app.forms.model import Form
 from app.lead import LeadState
+from app.notices.digest import DIGEST, write_detail
 from app.notices.office import OfficeDesk
-from app.notices.operator import DIGEST, MANNERS
+from app.notices.operator import MANNERS
 from app.store.alarms import Conditions, differ, list_untold, note_conditions, tell_alarms
 from app.store.circuits import load_circuits
 from app.store.gates import list_gates
 from app.store.leads import load_lead
 from app.store.news import (
     Item,
+    Sender,
     find_closed,
     find_unreceipted,
     find_unsettled,
@@ -49,7 +52,6 @@ UNSENT_AFTER = 3
 _RECEIPTS_FOR = timedelta(hours=1)
 """A lead of that age gets no receipt any more: it would puzzle more than it tells."""
 _NAMED = 20
-_DIGESTED = 200
 _DIGEST_EVERY = timedelta(days=1)
 
 _RAISED_ELSEWHERE = ("duplicate", "invariant", "receiver_left")
@@ -137,32 +139,26 @@ class Planner:
         last = find_last(connection, DIGEST)
         if not self.channels.operator or (last is not None and now - last < _DIGEST_EVERY):
             return []
-        found = list_unnamed(connection, limit=_DIGESTED)
-        rows = [
-            {"leadId": one.lead_id, "reference": one.reference, "form": one.form, "reason": one.reason}
-            for one in found
-        ]
+        found = list_unnamed(connection)
+        detail = write_detail(found) if found else {}
         return [
             NewNotice(
-                key=f"{DIGEST}:{now.isoformat()}:{channel}",
-                kind=DIGEST,
-                channel=channel,
-                detail={"count": len(rows), "rows": rows},
+                key=f"{DIGEST}:{now.isoformat()}:{channel}", kind=DIGEST, channel=channel, detail=detail
             )
             for channel in self.channels.operator
-            if rows
+            if found
         ]
 
     def _plan_receipts(self, connection: Transaction, *, now: datetime) -> list[NewNotice]:
         """One an address and hour, none for a suspect; who gets none is noted too, and not thought of again."""
-        forms = [form.name for form in self.forms.current.forms.values() if form.receipt]
+        forms = {form.name: form for form in self.forms.current.forms.values() if form.receipt}
         if not forms:
             return []
         planned: list[NewNotice] = []
         promised: set[str] = set()
         for sender in find_unreceipted(connection, forms=forms, since=now - _RECEIPTS_FOR):
             key = sender.email_key
-            suspect = sender.state in {LeadState.QUARANTINED, LeadState.DISCARDED}
+            suspect = _is_suspect(sender, forms[sender.form])
             none = suspect or key is None or key in promised or has_receipt(connection, key, now=now)
             if key is not None and not none:
                 promised.add(key)
@@ -208,6 +204,13 @@ class Planner:
             **dict.fromkeys(_RAISED_ELSEWHERE, _NOTHING),
             **outside,
         }
+
+
+def _is_suspect(sender: Sender, form: Form) -> bool:
+    """Whoever worked to be let in is one all the same: the address may be anybody's."""
+    if sender.state in {LeadState.QUARANTINED, LeadState.DISCARDED}:
+        return True
+    return sender.score > 0 and sender.score >= min(form.spam.challenge_at, form.spam.quarantine_at)
 
 
 def _tell_office(kind: str, item: Item) -> NewNotice:

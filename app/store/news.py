@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
 from app.identity import earliest_id
 from app.lead import LeadState
-from app.store.schema import IS_PENDING, IS_UNSETTLED, leads, notices, outbox
+from app.store.schema import IS_PENDING, IS_UNSETTLED, events, leads, notices, outbox
 
 _IS_HELD = outbox.c.state == LeadState.HELD.value
 OFFICE_KINDS = ("held", "late")
@@ -97,20 +98,34 @@ class Sender:
     """A lead whose visitor may want a receipt."""
 
     lead_id: str
+    form: str
     state: LeadState
     email_key: str | None
+    score: float
+    """Of what spoke against it when it came."""
 
 
 def find_unreceipted(connection: Connection, *, forms: Collection[str], since: datetime) -> list[Sender]:
     """The leads of those forms since then for which nobody has thought of a receipt yet."""
     noted = exists().where(notices.c.lead_id == leads.c.id, notices.c.kind == "receipt")
     rows = connection.execute(
-        select(leads.c.id, leads.c.email_key, outbox.c.state)
+        select(leads.c.id, leads.c.form, leads.c.email_key, outbox.c.state, events.c.detail)
         .join_from(leads, outbox, outbox.c.lead_id == leads.c.id)
+        .outerjoin(events, and_(events.c.lead_id == leads.c.id, events.c.kind == "suspected"))
         .where(leads.c.id >= earliest_id(since), leads.c.form.in_(forms), ~noted)
         .order_by(leads.c.id)
     )
-    return [Sender(lead_id=row.id, state=LeadState(row.state), email_key=row.email_key) for row in rows]
+    return [
+        Sender(
+            lead_id=row.id,
+            form=row.form,
+            state=LeadState(row.state),
+            email_key=row.email_key,
+            # What is sealed with a key that is missing may have been anything.
+            score=row.detail.get("score", inf) if row.detail else 0,
+        )
+        for row in rows
+    ]
 
 
 def has_receipt(connection: Connection, email_key: str, *, now: datetime) -> bool:
