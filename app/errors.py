@@ -107,7 +107,13 @@ class IdempotencyConflict(LeadgateError):
 
 
 class OperatorError(LeadgateError):
-    """A command that cannot be carried out."""
+    """A command that cannot be carried out, told to whoever gave it. By its code a page tells it in its language."""
+
+    def __init__(self, message: str, *, code: str = "", **about: str) -> None:
+        """`about`: what the page's sentence names, beside the lead."""
+        self.code = code
+        self.about = about
+        super().__init__(message)
 
 
 class LeadNotFound(OperatorError):

@@ -147,7 +147,7 @@ async def test_a_page_that_is_out_of_date_changes_nothing(tmp_path: Path) -> Non
         path = f"/admin/leads/{lead_id}/edit"
         late = await admin.post(path, {**RIGHT, "seen": "2026-11-24T08:00:00+00:00"})
         assert late.status_code == 409
-        assert "look at it anew" in late.text
+        assert "stoppats igen: titta på det på nytt" in late.text
         assert (await admin.post(path, {**RIGHT, "seen": "yesterday"})).status_code == 400
         assert (await admin.gateway.load(lead_id)).contact == WRONG.contact
 

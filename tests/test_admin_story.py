@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, update
 
+from app.errors import OperatorError
 from app.i18n import get_translations
+from app.identity import reference_of, write_reference
 from app.intake.digests import Digests
 from app.intake.spam import WEIGHTS
 from app.lead import Contact, Enquiry, LeadState, Marketing, Note, Notice, UtmTag
+from app.store import operator
 from app.store.gates import close_gate, list_gates
 from app.store.history import add_event, load_history
 from app.store.leads import find_status, write_body
@@ -23,6 +26,7 @@ from app.store.schema import circuits, outbox
 from app.store.settling import AttemptEnd, ContactFound, Delivered, Settlement, settle
 from app.store.words import Suspicion
 from app.web.admin.timeline import tell_story
+from app.web.admin.wording import Wording
 from tests.admins import OWN, Admin, names_in, open_admin
 from tests.gateways import HOST, NOBODY, SECRET
 from tests.stores import GATE, NOW, SECOND, begin, keep, must_claim, row_of
@@ -139,9 +143,9 @@ async def test_what_a_person_decides_is_done_and_told(
 @pytest.mark.parametrize(
     ("action", "state", "told"),
     [
-        ("retry", LeadState.DELIVERED, "is delivered and cannot be retried"),
-        ("release", LeadState.HELD, "is held and cannot be released"),
-        ("discard", LeadState.DISCARDED, "is discarded and cannot be discarded"),
+        ("retry", LeadState.DELIVERED, "Levererat"),
+        ("release", LeadState.HELD, "Stoppat"),
+        ("discard", LeadState.DISCARDED, "Kastat"),
     ],
 )
 async def test_what_cannot_be_done_is_told_and_not_done(
@@ -149,11 +153,25 @@ async def test_what_cannot_be_done_is_told_and_not_done(
 ) -> None:
     async with open_admin(tmp_path) as admin:
         lead_id = await admin.keep(state)
-        answer = await admin.post(f"/admin/leads/{lead_id}/{action}", reason="x")
+        swedish = OWN | {"Accept-Language": "sv"}
+        answer = await admin.post(f"/admin/leads/{lead_id}/{action}", {"reason": "x"}, headers=swedish)
         assert answer.status_code == 409
-        assert told in text_of(answer.text)
+        reference = write_reference(reference_of(lead_id))
+        assert f"{reference} är i ett annat läge nu: {told}. Inget har gjorts." in text_of(answer.text)
         history = await admin.gateway.store.read(lambda connection: load_history(connection, lead_id))
         assert [entry["kind"] for entry in history] == ["received"]
+
+
+def test_whatever_the_store_refuses_a_page_can_tell_in_its_language() -> None:
+    words, root = Wording(get_translations("sv")), Path(operator.__file__).parent
+    refusals = "".join((root / f"{name}.py").read_text("utf-8") for name in ("operator", "erasure"))
+    codes = re.findall(r'code="(\w+)"', refusals)
+    assert len(codes) == refusals.count("raise OperatorError(")
+    for code in codes:
+        refused = OperatorError("in English", code=code, state="held", form="kontakt")
+        told = words.problem(refused, "0199f3a0-0000-7000-8000-000000000000")
+        assert told != words.problem(OperatorError("in English"), "") == "in English"
+        assert "{" not in told
 
 
 async def test_nothing_is_discarded_without_a_reason(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from app.delivery.contacts import UNMATCHABLE
+from app.delivery.reconcile import MAY_EXIST
 from app.lead import LeadState
 from app.sandbox.config import AGENT
 from app.store.operator import discard_lead, retry_lead
-from app.store.schema import leads, notices
+from app.store.schema import leads, notices, outbox
 from app.store.store import Store
 from tests.deliveries import placing_stores
 from tests.mailboxes import Mailbox, links_in, open_mailbox, text_of
@@ -68,6 +70,34 @@ async def test_a_held_lead_comes_whole_at_once(tmp_path: Path, sandbox: Running,
         assert html.count(f'href="{PUBLIC}/settle/') == 2
         [told_of] = [one for one in await teller.rig.history(lead_id) if one["kind"] == "told"]
         assert told_of == {"at": teller.rig.now(), "kind": "told", "what": "held", "to": "office"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (
+            "not in Vitec after 5 creates of unknown outcome",
+            "Någon behöver titta på den: finns inte i Vitec efter 5 försök med okänt utfall.",
+        ),
+        (
+            "refused by Vitec (400): ",
+            "Någon behöver titta på den: avvisad av Vitec (400), som inte säger varför.",
+        ),
+        ("refused by Vitec (400): Fel: id", "Vitec sa nej: Fel: id"),
+        (f"{MAY_EXIST}: reading it back is refused", "Titta i Vitec först av allt."),
+        (f"{UNMATCHABLE}: 3 contacts share the address", "Titta i Vitec först av allt."),
+    ],
+)
+async def test_the_office_reads_in_its_language_why_a_lead_is_held(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox, reason: str, told: str
+) -> None:
+    async with open_teller(tmp_path, sandbox, mailbox, text=FORMS) as teller:
+        lead_id = await teller.rig.submit()
+        held = update(outbox).where(outbox.c.lead_id == lead_id).values(state="held", reason=reason)
+        await teller.rig.store.write(lambda write: write.execute(held))
+        await teller.tell(thorough=False)
+        [mail] = mailbox.to(OFFICE)
+        assert told in text_of(mail)
 
 
 async def test_a_lead_whose_key_is_missing_waits_and_keeps_no_other_from_being_told(

@@ -15,7 +15,7 @@ from app.forms.reader import read_forms
 from app.forms.routing import Choice, choose_receiver
 from app.i18n import get_translations
 from app.lead import Note
-from app.web.admin.reasons import tell_choice
+from app.reasons import tell_choice
 
 FILE = """
 [forms.sell]

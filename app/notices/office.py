@@ -13,6 +13,7 @@ from app.links import Act, LinkSigner
 from app.notices.letter import Letter, name_address
 from app.notices.telling import Voice, describe_person, describe_rest, find_voice
 from app.post import read_address
+from app.reasons import tell_reason
 from app.resources import TEMPLATES
 from app.store.notices import Notice
 
@@ -167,12 +168,15 @@ def _explain(case: Case, voice: Voice) -> list[str]:
             _("Everything the visitor wrote is below, so that you can answer at once."),
         ]
     about, _colon, words = reason.partition(": ")
-    if about.startswith(_MAY_EXIST):
+    if _MAY_EXIST in about:
         told = _(
             "It may already be in Vitec, but we could not see it there. Look in Vitec before anything else."
         )
-    elif about.startswith(_REFUSED):
-        told = _("Vitec refused it: {words}", words=words or about)
+    elif about.startswith(_REFUSED) and words:
+        told = _("Vitec refused it: {words}", words=words)
     else:
-        told = _("It needs somebody to look at it: {reason}.", reason=reason)
+        told = _(
+            "It needs somebody to look at it: {reason}.",
+            reason=tell_reason(reason, voice.translations.gettext),
+        )
     return [told, _("Everything the visitor wrote is below, so that you can answer at once.")]

@@ -153,11 +153,14 @@ def _load(connection: Connection, lead_id: str) -> Row[Any]:
 def _refuse_in_flight(connection: Connection, row: Row[Any], *, now: datetime) -> None:
     name = write_reference(row.reference)
     if row.leased_until is not None and row.leased_until > now:
-        raise OperatorError(f"{name} is being delivered at this moment; try again in a minute")
+        raise OperatorError(
+            f"{name} is being delivered at this moment; try again in a minute", code="at_work"
+        )
     if row.state in {LeadState.PENDING, LeadState.HELD} and has_unresolved_create(connection, row.lead_id):
         raise OperatorError(
             f"{name} may exist in Vitec, and is looked for there: wait until it is delivered; or look for "
-            f"{name} in Vitec yourself, discard it here (leadgate leads discard {name} --reason …), and erase it then"
+            f"{name} in Vitec yourself, discard it here (leadgate leads discard {name} --reason …), and erase it then",
+            code="looked_for",
         )
 
 

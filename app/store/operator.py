@@ -109,10 +109,13 @@ def edit_lead(
     """
     row = _require(connection, lead_id, now=now, states={LeadState.HELD}, verb="corrected")
     if row.state_at != edit.held_since:
-        raise OperatorError(f"lead {lead_id} has been sent meanwhile, and held again: look at it anew")
+        raise OperatorError(
+            f"lead {lead_id} has been sent meanwhile, and held again: look at it anew", code="held_anew"
+        )
     if has_unresolved_create(connection, lead_id):
         raise OperatorError(
-            f"lead {lead_id} may be in Vitec as it is: retry it, which looks for it there, before it is corrected"
+            f"lead {lead_id} may be in Vitec as it is: retry it, which looks for it there, before it is corrected",
+            code="may_be_there",
         )
     if edit.fields:
         keys = {"email_key": edit.email_key, "phone_key": edit.phone_key}
@@ -136,7 +139,9 @@ def release_lead(
     form = connection.execute(select(outbox.c.form).where(outbox.c.lead_id == lead_id)).scalar()
     if form in testing:
         raise OperatorError(
-            f"form {form} is in test mode: nothing of it is sent; make it live, reload, and try again"
+            f"form {form} is in test mode: nothing of it is sent; make it live, reload, and try again",
+            code="testing",
+            form=str(form),
         )
     row = _require(connection, lead_id, now=now, states={LeadState.QUARANTINED}, verb="released")
     connection.execute(
@@ -157,7 +162,7 @@ def release_lead(
 def discard_lead(connection: Connection, lead_id: str, *, reason: str, now: datetime, actor: str) -> None:
     """A lead that shall not be delivered, for a reason."""
     if not reason.strip():
-        raise OperatorError("say why it is discarded: --reason")
+        raise OperatorError("say why it is discarded: --reason", code="no_reason")
     states = {LeadState.HELD, LeadState.PENDING, LeadState.QUARANTINED}
     row = _require(connection, lead_id, now=now, states=states, verb="discarded")
     connection.execute(
@@ -207,9 +212,13 @@ def _require(
     if row is None:
         raise LeadNotFound(f"there is no lead {lead_id}")
     if row.state not in states:
-        raise OperatorError(f"lead {lead_id} is {row.state} and cannot be {verb}")
+        raise OperatorError(
+            f"lead {lead_id} is {row.state} and cannot be {verb}", code="other_state", state=row.state
+        )
     if row.leased_until is not None and row.leased_until > now:
-        raise OperatorError(f"lead {lead_id} is being delivered at this moment; try again in a minute")
+        raise OperatorError(
+            f"lead {lead_id} is being delivered at this moment; try again in a minute", code="at_work"
+        )
     return row
 
 

@@ -63,7 +63,7 @@ class Correction:
         typed: Mapping[str, str],
         seen: str,
         errors: Sequence[FieldError] = (),
-        problem: str | None = None,
+        problem: OperatorError | None = None,
     ) -> Response:
         return self.backoffice.show(
             visit,
@@ -102,7 +102,7 @@ class Correction:
         except LeadNotFound:
             raise
         except OperatorError as error:
-            return show(problem=str(error))
+            return show(problem=error)
         return RedirectResponse(f"/admin/leads/{lead.id}?done=edited", 303, NO_STORE)
 
     async def _keep(self, visit: Visit, lead: Lead, corrected: Enquiry, *, held_since: datetime) -> None:

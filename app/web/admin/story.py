@@ -57,7 +57,12 @@ class Story:
         return await self._show(visit)
 
     async def _show(
-        self, visit: Visit, *, status: int = 200, problem: str | None = None, remains: Remains | None = None
+        self,
+        visit: Visit,
+        *,
+        status: int = 200,
+        problem: OperatorError | None = None,
+        remains: Remains | None = None,
     ) -> Response:
         store = self.backoffice.reception.store
         name, customers = visit.request.path_params["id"], visit.user.customers
@@ -114,7 +119,7 @@ class Story:
         except LeadNotFound:
             raise
         except OperatorError as error:
-            return await self._show(visit, status=409, problem=str(error))
+            return await self._show(visit, status=409, problem=error)
         store.wake()
         return RedirectResponse(f"/admin/leads/{lead_id}?done={DONE[action]}", 303, NO_STORE)
 
@@ -133,7 +138,7 @@ class Story:
         except LeadNotFound:
             raise
         except OperatorError as error:
-            return await self._show(visit, status=409, problem=str(error))
+            return await self._show(visit, status=409, problem=error)
         with suppress(StoreUnavailable):  # it is erased; what the log still holds goes with the next purge
             await store.wipe()
         return await self._show(visit, remains=remains)

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.identity import write_reference
 from app.lead import Lead
+from app.reasons import tell_choice, tell_reason
 from app.web.admin.adaptations import describe_note
-from app.web.admin.reasons import tell_choice, tell_reason
 from app.web.admin.suspicions import describe_suspicion
 from app.web.admin.wording import Gettext, name_field
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from gettext import NullTranslations
 
+from app.errors import OperatorError
 from app.identity import reference_of, write_reference
 from app.lead import LeadState
-from app.web.admin.reasons import tell_choice, tell_reason
+from app.reasons import tell_choice, tell_reason
 
 Gettext = Callable[[str], str]
 
@@ -57,6 +58,16 @@ class Wording:
         if status == 403:
             return self.gettext("The customer has not opened these calls to the login: ask them, or Vitec.")
         return self.gettext("The address or the customer id is probably wrong.")
+
+    def problem(self, error: OperatorError, lead_id: str) -> str:
+        """Why what was asked for is not done."""
+        sentence = _tell_problems(self.gettext).get(error.code)
+        if sentence is None:
+            return str(error)
+        about = dict(error.about)
+        if "state" in about:
+            about["state"] = self._states[LeadState(about["state"])]
+        return sentence.format(reference=self.reference(lead_id), **about)
 
     def group(self, group: str) -> str:
         return _name_groups(self.gettext).get(group, group)
@@ -117,6 +128,25 @@ def _tell_done(gettext: Gettext) -> dict[str, str]:
         "erased": gettext("What told of the person is erased here; what Vitec has must be erased there."),
         "discarded": gettext("It is discarded."),
         "edited": gettext("It is corrected and on its way again."),
+    }
+
+
+def _tell_problems(gettext: Gettext) -> dict[str, str]:
+    return {
+        "other_state": gettext("{reference} is in another state by now: {state}. Nothing was done."),
+        "at_work": gettext("{reference} is being delivered at this moment. Try again in a minute."),
+        "held_anew": gettext("{reference} has been sent meanwhile, and held again: look at it anew."),
+        "may_be_there": gettext(
+            "{reference} may be in Vitec as it is. Send it again, which looks for it there, before you correct it."
+        ),
+        "looked_for": gettext(
+            "{reference} may exist in Vitec, and is looked for there. Wait until it is delivered; or look for it in "
+            "Vitec yourself, discard it here, and erase it then."
+        ),
+        "testing": gettext(
+            "The form {form} is in test mode, and nothing of it is sent. Make it live, and try again."
+        ),
+        "no_reason": gettext("Say why it is discarded."),
     }
 
 

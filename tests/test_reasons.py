@@ -6,10 +6,10 @@ from app.delivery.contacts import UNMATCHABLE
 from app.delivery.reconcile import MAY_EXIST
 from app.i18n import get_translations
 from app.intake.accept import TEST_MODE
+from app.reasons import tell_choice, tell_reason
 from app.store.erasure import ERASED
 from app.store.operator import IN_VITEC
 from app.store.receipts import PURGED
-from app.web.admin.reasons import tell_choice, tell_reason
 
 REASONS = {
     f"{MAY_EXIST}: reading it back is refused": "finns kanske i Vitec: vi får inte läsa tillbaka den",
@@ -18,6 +18,7 @@ REASONS = {
     f"{MAY_EXIST}: the store was restored, and reading is not proven": "finns kanske i Vitec: databasen",
     f"{MAY_EXIST}: the store was restored, and reading it back is refused": "finns kanske i Vitec: databasen",
     "refused by Vitec (400): The field {x} is\nwrong: 1": "avvisad av Vitec (400): The field {x} is\nwrong: 1",
+    "refused by Vitec (400): ": "avvisad av Vitec (400), som inte säger varför",
     "not delivered in 30 days": "inte levererad",
     IN_VITEC: "finns i Vitec",
     ERASED: "raderad",

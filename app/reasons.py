@@ -1,5 +1,5 @@
-"""Why a lead waits for people, or has its receiver, in the operator's language. The store keeps it in English, as
-the log has it."""
+"""Why a lead waits for people, or has its receiver, in the language of who reads it, on a page or in mail. The store
+keeps it in English, as the log has it."""
 
 import re
 from collections.abc import Callable
@@ -69,6 +69,10 @@ def _list_reasons(gettext: Gettext) -> Sentences:
         (
             "the store was restored, and reading it back is refused",
             gettext("the store was restored, and reading it back is refused"),
+        ),
+        (
+            r"refused by Vitec \((?P<status>\d+)\):\s*",
+            gettext("refused by Vitec ({status}), which does not say why"),
         ),
         (
             r"refused by Vitec \((?P<status>\d+)\): (?P<words>.*)",
