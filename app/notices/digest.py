@@ -72,7 +72,7 @@ def _write(detail: Detail) -> str:
     tests = [f"{row['count']} of {row['form']}" for row in detail["tests"]]
     parts = [
         _write_part("Suspected as spam since the last digest, kept, and sent to nobody:", listed),
-        _write_part("And more of them, which leadgate leads list --state quarantined lists:", others),
+        _write_part("And more, which leadgate leads list --state quarantined lists:", others),
         _write_part("From forms in test mode, kept, and sent to nobody:", tests),
         _ADVICE,
     ]
