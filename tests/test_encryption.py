@@ -142,7 +142,7 @@ async def test_rekey_brings_what_is_old_and_what_is_plain_under_the_newest_key(p
         store.close()
     store = open_store(place, NEW, OLD)
     try:
-        assert store.read_now(count_behind) == 4
+        assert store.read_now(count_behind) == 4 * 5
         assert await rekey(store) == (4 * 5, 0)
         assert store.read_now(count_behind) == 0
         assert await rekey(store) == (0, 0)
@@ -168,6 +168,7 @@ async def test_a_rekey_that_is_stopped_goes_on_where_it_was(place: Path | str) -
     try:
         first = await store.write(partial(rekey_batch, after=None, limit=2))
         assert first.done == 2
+        assert store.read_now(count_behind) == 3 * 5 - 2
         assert await rekey(store) == (3 * 5 - 2, 0)
         for lead_id in ids:
             assert await read_all(store, lead_id) == ALL
@@ -384,7 +385,7 @@ def test_db_rekey_through_a_running_server_that_has_the_key(shell: Shell, kept: 
 def test_check_names_a_missing_key_and_what_is_not_sealed_yet(shell: Shell, kept: Path) -> None:
     settings = read_environment({"LEADGATE_ENCRYPTION_KEYS": NEW}).settings
     (behind,) = reports.look_at_store(settings)
-    assert behind.message == "1 leads are not under the newest key: run leadgate db rekey"
+    assert behind.message == "5 rows are not under the newest key: run leadgate db rekey"
     shell.set(LEADGATE_ENCRYPTION_KEYS=NEW)
     assert shell("db", "rekey").code == 0
     assert reports.look_at_store(settings) == []

@@ -87,7 +87,7 @@ def _look_at_keys(connection: Connection) -> Iterator[Mistake]:
     for key in find_missing_keys(connection):
         yield Mistake(name, "", f"lacks key {key}, which has encrypted leads: they wait for it")
     if behind := count_behind(connection):
-        yield Mistake(name, "", f"{behind} leads are not under the newest key: run leadgate db rekey")
+        yield Mistake(name, "", f"{behind} rows are not under the newest key: run leadgate db rekey")
 
 
 def _look_at_proxies(connection: Connection, settings: Settings) -> Iterator[Mistake]:
