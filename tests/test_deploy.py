@@ -292,6 +292,17 @@ def test_every_alert_says_what_to_do() -> None:
         assert rule["alert"] in told or rule["annotations"]["runbook"] != "docs/troubleshooting.md"
 
 
+@pytest.mark.parametrize(
+    ("alert", "metric"),
+    [("LeadgateDown", 'up{job="leadgate"}'), ("LeadgateAuditStopped", "leadgate_audited_timestamp_seconds")],
+)
+def test_who_is_missed_is_missed_from_the_first(alert: str, metric: str) -> None:
+    """A comparison with nothing is nothing, and no alarm."""
+    [group] = read_yaml(RULES)["groups"]
+    (expression,) = (rule["expr"] for rule in group["rules"] if rule["alert"] == alert)
+    assert expression.endswith(f" or absent({metric})")
+
+
 def test_promtool_finds_the_rules_sound_and_their_alarms_right() -> None:
     folder = DEPLOY / "prometheus"
     call_tool("promtool", "check", "rules", "leadgate.rules.yml", folder=folder)
