@@ -1,5 +1,6 @@
 """Every knob, with its name and its default. Read once, by cli, and passed on as values."""
 
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
@@ -82,10 +83,14 @@ class Settings(BaseSettings):
 
     @cached_property
     def database(self) -> Path | str:
-        """SQLite's file, or PostgreSQL's address."""
-        if self.database_url.startswith(SQLITE):
-            return Path(self.database_url.removeprefix(SQLITE))
-        return self.database_url
+        """SQLite's file, or PostgreSQL's address.
+
+        The file itself, where a link was named: what lies beside it, its lock above all, goes by its name.
+        """
+        if not self.database_url.startswith(SQLITE):
+            return self.database_url
+        path = Path(self.database_url.removeprefix(SQLITE))
+        return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 NAMES = {PREFIX + name.upper(): name for name in Settings.model_fields if name != "files"}

@@ -60,7 +60,10 @@ def read_users(path: Path | None, *, admin_hash: str | None = None, admin_file: 
 
 def _read_hash(path: Path, mistakes: list[Mistake]) -> str | None:
     try:
-        return check_hash(path.read_text(encoding="utf-8").strip())
+        hashed, exposure = check_hash(path.read_text(encoding="utf-8").strip()), find_exposure(path)
+        if exposure is None:
+            return hashed
+        message = f"names a file that {exposure}"
     except OSError as error:
         message = f"names a file that cannot be read: {error.strerror}"
     except ValueError:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, func, make_url, select
 
 from app.store import postgresql
 from app.store.migrate import upgrade
+from app.store.place import Place
 from app.store.schema import leads
 from app.store.sqlite import open_writer
 from app.store.store import Store
@@ -47,7 +48,7 @@ def _make_empty() -> bytes:
 
 
 @contextmanager
-def opened(place: Path | str) -> Iterator[Store]:
+def opened(place: Place | Path | str) -> Iterator[Store]:
     store = Store(place)
     store.open()
     try:

@@ -32,6 +32,13 @@ type = "checkbox"
 label = { sv = "Jag äger bostaden", en = "I own the home" }
 required = true
 
+[forms.wordy]
+[[forms.wordy.fields]]
+name = "service"
+type = "radio"
+label = { sv = "Vilken fastighetsmäklartjänst gäller det?", en = "Which service is it about?" }
+options = ["A", "B"]
+
 [forms.dark]
 theme = { mode = "dark", accent = "#c8102e" }
 
@@ -280,6 +287,14 @@ def test_nothing_is_cut_off_on_the_smallest_screen(open_screen: Callable[..., Sc
 def test_nothing_is_cut_off_when_text_is(open_screen: Callable[..., Screen], path: str, change: str) -> None:
     page = open_screen(viewport={"width": 480, "height": 800}).show(path)
     check_every_state(page, before=change)
+
+
+def test_a_question_with_a_long_word_is_broken_where_the_screen_ends(
+    open_screen: Callable[..., Screen],
+) -> None:
+    page = open_screen(viewport={"width": 320, "height": 800}).show("/f/wordy")
+    page.evaluate(LARGE_TEXT)
+    assert page.evaluate(CUT_OFF) == []
 
 
 def test_large_text_makes_larger_fields_and_buttons(open_screen: Callable[..., Screen]) -> None:

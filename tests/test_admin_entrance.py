@@ -253,6 +253,14 @@ def test_one_address_has_so_many_tries_for_all_users_together() -> None:
     assert not throttle.count_attempt("other", "2001:db8:0:1::2", now=NOW)
 
 
+def test_who_comes_over_ipv4_to_a_dual_stack_socket_pays_for_nobody_else() -> None:
+    throttle = Throttle()
+    for _ in range(3):
+        assert not throttle.count_attempt("eva", "::ffff:192.0.2.1", now=NOW)
+    assert throttle.count_attempt("eva", "192.0.2.1", now=NOW) > timedelta()  # the same, told otherwise
+    assert not throttle.count_attempt("eva", "::ffff:192.0.2.2", now=NOW)
+
+
 def test_the_right_password_forgives() -> None:
     throttle = Throttle()
     for _ in range(3):

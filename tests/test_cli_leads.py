@@ -285,7 +285,12 @@ def test_a_destination_that_fails_is_told_beside_the_gates(store_path: Path, she
         "https://vitec.test: fails, and is left alone since 2026-11-24T09:30:00.000Z; next try "
         "2026-11-24T09:30:00.000Z\n"
         "  leads wait, and go by themselves when it is well: nothing need be done here\n"
-        "all gates are open\n"
+    )
+    [row] = json.loads(shell("gates", "--json").out)
+    assert (row["baseUrl"], row["customer"], row["closedAt"]) == (
+        "https://vitec.test",
+        None,
+        "2026-11-24T09:30:00.000Z",
     )
 
 

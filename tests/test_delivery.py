@@ -6,11 +6,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from app.errors import StoreUnavailable
 from app.lead import LeadState
 from app.sandbox.config import AGENT, LEAD_SOURCE
 from app.store.gates import list_gates, probe_now
 from app.store.operator import discard_lead, retry_lead
+from app.store.schema import payloads
+from app.store.store import Store
 from tests.deliveries import Rig, make_forms, make_login, open_rig
 from tests.sandboxes import CUSTOMER, Running, run_sandbox
 
@@ -220,6 +224,49 @@ async def test_a_lead_of_a_form_that_is_gone_is_held(tmp_path: Path, sandbox: Ru
         status = await rig.status(lead_id)
         assert status.state is LeadState.HELD
         assert status.reason == "the forms file has no form 'kontakt' any more"
+
+
+@pytest.mark.parametrize("contact", ["{garbage", "[]", "{}"])
+async def test_what_was_frozen_and_cannot_be_read_is_held_and_mapped_anew(
+    tmp_path: Path, sandbox: Running, contact: str
+) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        rig.fault("429", operation="contact", times=1)
+        lead_id = await rig.submit()
+        await rig.turn()
+        await rig.store.write(lambda write: write.execute(update(payloads).values(contact=contact)))
+        rig.pass_time(minutes=1)
+        await rig.turn()
+        status = await rig.status(lead_id)
+        assert (status.state, status.reason) == (
+            LeadState.HELD,
+            "what was kept cannot be read by this version",
+        )
+        await rig.store.write(partial(retry_lead, lead_id=lead_id, now=rig.now(), actor="eva"))
+        await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+
+
+async def test_a_clock_set_back_is_followed_once_it_can_be_written(
+    tmp_path: Path, sandbox: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreUnavailable("disk I/O error")
+
+    async with open_rig(tmp_path, sandbox) as rig:
+        rig.fault("429", operation="contact", times=1)
+        lead_id = await rig.submit()
+        await rig.turn()
+        await rig.upkeep.do_once()
+        rig.pass_time(days=-1)
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "write", fail)
+            with pytest.raises(StoreUnavailable):
+                await rig.upkeep.do_once()
+        await rig.upkeep.do_once()
+        rig.pass_time(minutes=1)
+        await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
 
 
 async def _deliver_twice(rig: Rig) -> list[str]:

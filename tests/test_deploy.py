@@ -152,6 +152,34 @@ def test_compose_files_are_whole(name: str, tmp_path: Path) -> None:
     assert (DEPLOY / "Caddyfile").exists()
 
 
+def run_as_told(commands: str, folder: Path) -> dict[str, int]:
+    """The modes of the files that these commands make, by a shell that lets everybody read what it makes."""
+    stands_in = "umask 022; chown() { :; }; litestream() { touch copy.db; }; sqlite3() { touch copy.db; }\n"
+    (folder / "deploy").mkdir()
+    names = {"PATH": os.environ["PATH"], "PASSWORD": "secret"}
+    subprocess.run(["bash", "-ec", stands_in + commands], cwd=folder, env=names, check=True, timeout=60)
+    return {one.name: one.stat().st_mode & 0o777 for one in folder.rglob("*") if one.is_file()}
+
+
+@pytest.mark.parametrize("name", COMPOSES)
+def test_no_secret_is_open_to_others_while_it_is_made(name: str, tmp_path: Path) -> None:
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    told = re.search(r"^#   (\(umask.*?\))$", text, re.MULTILINE | re.DOTALL)
+    commands = re.sub(r"^# {0,4}", "", (told or [text, ""])[1], flags=re.MULTILINE)
+    modes = run_as_told(commands, tmp_path)
+    files = {Path(one["file"]).name for one in read_yaml(DEPLOY / name)["secrets"].values()}
+    assert modes == dict.fromkeys(files, 0o600)
+
+
+@pytest.mark.parametrize("page", ["docs/operate.md", "docs/reliability.md", "deploy/litestream.yml"])
+def test_a_copy_of_the_store_is_its_owners_alone(page: str, tmp_path: Path) -> None:
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    copies = [
+        one.strip("# `") for one in lines if re.search(r"sqlite3 .*VACUUM INTO|litestream restore", one)
+    ]
+    assert set(run_as_told("\n".join(copies), tmp_path).values()) == {0o600}
+
+
 def test_one_process_serves_sqlite_and_several_share_postgresql() -> None:
     small, several = (read_yaml(DEPLOY / name)["services"] for name in COMPOSES)
     assert [name for name, one in small.items() if one["image"] == "leadgate"] == ["leadgate"]
@@ -262,6 +290,17 @@ def test_every_alert_says_what_to_do() -> None:
         assert (ROOT / rule["annotations"]["runbook"]).exists(), rule["alert"]
         told = (ROOT / rule["annotations"]["runbook"]).read_text(encoding="utf-8")
         assert rule["alert"] in told or rule["annotations"]["runbook"] != "docs/troubleshooting.md"
+
+
+@pytest.mark.parametrize(
+    ("alert", "metric"),
+    [("LeadgateDown", 'up{job="leadgate"}'), ("LeadgateAuditStopped", "leadgate_audited_timestamp_seconds")],
+)
+def test_who_is_missed_is_missed_from_the_first(alert: str, metric: str) -> None:
+    """A comparison with nothing is nothing, and no alarm."""
+    [group] = read_yaml(RULES)["groups"]
+    (expression,) = (rule["expr"] for rule in group["rules"] if rule["alert"] == alert)
+    assert expression.endswith(f" or absent({metric})")
 
 
 def test_promtool_finds_the_rules_sound_and_their_alarms_right() -> None:

@@ -102,6 +102,15 @@ def test_the_reference_is_the_codes() -> None:
     assert PAGE.read_text(encoding="utf-8") == write_reference(), "run make reference"
 
 
+def test_the_reference_names_tables_and_options_as_they_are_written() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert "Undefined" not in text
+    for heading in re.findall(r"^### `(.+)`$", text, re.MULTILINE):
+        tomllib.loads(heading if heading.startswith("[[") else f"[{heading}]")
+    assert "[--canary FORM]" in text
+    assert "| `zip` | none | several |" in text
+
+
 def test_who_installs_by_the_page_sees_a_lead_delivered(tmp_path: Path) -> None:
     """Its files as they are written there, in an empty folder."""
     page = ROOT / "docs" / "install.md"

@@ -17,16 +17,18 @@ from app.cli import reports
 from app.environment import read_environment
 from app.errors import KeyMissing, StoreError
 from app.lead import Contact, Enquiry, LeadState
+from app.store.erasure import erase_lead
 from app.store.history import add_event, load_history
 from app.store.keyring import count_behind, find_missing_keys, list_sealed_columns, rekey_batch
 from app.store.leads import find_status, load_lead, write_body
+from app.store.operator import edit_lead
 from app.store.outbox import finish_attempt, freeze_payload, load_payload
 from app.store.place import Place
 from app.store.reading import read_beside
 from app.store.schema import events, meta, metadata, outbox
 from app.store.store import Store
 from app.store.vault import Vault, name_key
-from app.store.words import Payload
+from app.store.words import Edit, Payload
 from tests.conftest import Shell
 from tests.deliveries import Rig, open_rig
 from tests.processes import start_gateway
@@ -142,7 +144,7 @@ async def test_rekey_brings_what_is_old_and_what_is_plain_under_the_newest_key(p
         store.close()
     store = open_store(place, NEW, OLD)
     try:
-        assert store.read_now(count_behind) == 4
+        assert store.read_now(count_behind) == 4 * 5
         assert await rekey(store) == (4 * 5, 0)
         assert store.read_now(count_behind) == 0
         assert await rekey(store) == (0, 0)
@@ -168,6 +170,7 @@ async def test_a_rekey_that_is_stopped_goes_on_where_it_was(place: Path | str) -
     try:
         first = await store.write(partial(rekey_batch, after=None, limit=2))
         assert first.done == 2
+        assert store.read_now(count_behind) == 3 * 5 - 2
         assert await rekey(store) == (3 * 5 - 2, 0)
         for lead_id in ids:
             assert await read_all(store, lead_id) == ALL
@@ -200,6 +203,26 @@ async def test_rows_whose_key_is_gone_stay_and_keep_no_other_from_it(place: Path
     store = open_store(place, OTHER)
     try:
         assert await read_all(store, lost) == ALL
+    finally:
+        store.close()
+
+
+@pytest.mark.anyio
+async def test_what_is_corrected_is_gone_though_its_key_is_missing(place: Path | str) -> None:
+    store = open_store(place, OTHER)
+    lead_id = await fill(store)
+    store.close()
+    store = open_store(place, NEW)
+    try:
+        edit = Edit(held_since=NOW, body=BODY, email_key=None, phone_key=None, fields=("message",))
+        job = partial(edit_lead, lead_id=lead_id, edit=edit, now=NOW, actor="eva")
+        await store.write(lambda write: write.execute(update(outbox).values(state_at=NOW)))
+        await store.write(job)
+        kept = await store.read(partial(load_payload, lead_id=lead_id, version=1))
+        assert (kept.contact, kept.lead) == (b"{}", "{}")
+        await store.write(lambda write: write.execute(update(outbox).values(state="held", reason="")))
+        remains = await store.write(partial(erase_lead, lead_id=lead_id, now=NOW, actor="eva"))
+        assert remains.lead_id == lead_id
     finally:
         store.close()
 
@@ -384,7 +407,7 @@ def test_db_rekey_through_a_running_server_that_has_the_key(shell: Shell, kept: 
 def test_check_names_a_missing_key_and_what_is_not_sealed_yet(shell: Shell, kept: Path) -> None:
     settings = read_environment({"LEADGATE_ENCRYPTION_KEYS": NEW}).settings
     (behind,) = reports.look_at_store(settings)
-    assert behind.message == "1 leads are not under the newest key: run leadgate db rekey"
+    assert behind.message == "5 rows are not under the newest key: run leadgate db rekey"
     shell.set(LEADGATE_ENCRYPTION_KEYS=NEW)
     assert shell("db", "rekey").code == 0
     assert reports.look_at_store(settings) == []

@@ -25,7 +25,7 @@ from app.store.leads import write_body
 from app.store.outbox import mark_delivered
 from app.store.place import Place
 from app.store.reading import read_beside
-from app.store.schema import outbox
+from app.store.schema import leads, outbox
 from app.store.secret import load_or_make_secret
 from app.store.store import Store
 from tests.conftest import Shell
@@ -199,6 +199,18 @@ def test_a_row_that_cannot_be_decrypted_says_so(shell: Shell) -> None:
     unreadable, readable = read_table(shell("leads", "export", "--csv").out)
     assert "which is not in LEADGATE_ENCRYPTION_KEYS" in unreadable["unreadable"]
     assert (unreadable["firstName"], readable["firstName"], readable["unreadable"]) == ("", "Anna", "")
+
+
+def test_one_lead_that_this_version_cannot_read_keeps_no_other_from_being_told(shell: Shell) -> None:
+    newer = work(shell.folder, put)
+    work(shell.folder, lambda write: write.execute(update(leads).values(body='{"version":2}')))
+    work(shell.folder, put)
+    told = f"lead {newer} cannot be read by this version"
+    unreadable, readable = read_table(shell("leads", "export", "--csv").out)
+    assert (unreadable["unreadable"], readable["firstName"]) == (told, "Anna")
+    shown = shell("leads", "show", newer)
+    assert (shown.code, shown.err) == (0, "")
+    assert f"unreadable: {told}" in shown.out
 
 
 def test_receipts_stand_in_the_table_without_a_person(shell: Shell) -> None:

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import Connection, delete, insert, update
 
 from app import tally
@@ -18,8 +20,10 @@ from app.store import invariants
 from app.store.invariants import audit
 from app.store.operator import discard_lead
 from app.store.outbox import finish_attempt, mark_delivered
+from app.store.place import Place
 from app.store.schema import attempts, leads, outbox, payloads
 from app.store.store import Store
+from tests.databases import opened
 from tests.processes import start_gateway
 from tests.scrapes import scrape
 from tests.stores import NOW, SECOND, begin, keep, must_claim
@@ -184,6 +188,16 @@ def _place(connection: Connection, lead_id: str, *, lost: bool) -> None:
     if not lost:
         place = {"lead_id": lead_id, "state": "pending", "state_at": NOW, "next_attempt_at": NOW}
         connection.execute(insert(outbox).values(customer_id="M1", login="default", **place, **common))
+
+
+@pytest.mark.anyio
+async def test_a_store_whose_key_is_missing_is_audited_all_the_same(place: Path | str) -> None:
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    with opened(Place(place, (old,))) as store:
+        lead_id = await store.write(partial(keep, received_at=store.now(), body="{}"))
+        await store.write(lambda write: write.execute(delete(outbox)))
+    with opened(Place(place, (new,))) as store:
+        assert (await Auditor(store, TERMS).audit_once())["nowhere"] == [lead_id]
 
 
 @pytest.mark.anyio

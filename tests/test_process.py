@@ -259,6 +259,13 @@ def test_a_second_server_on_the_same_store_is_refused(tmp_path: Path) -> None:
         assert httpx.get(gateway.url + "/healthz").status_code == 200
 
 
+def test_a_second_server_on_a_link_to_the_store_is_refused(tmp_path: Path) -> None:
+    with start_gateway(tmp_path):
+        (tmp_path / "link.db").symlink_to("data/leadgate.db")
+        assert "another leadgate process" in refuse(tmp_path, LEADGATE_DATABASE_URL="sqlite:///link.db")
+    assert not list(tmp_path.glob("link.db.*"))  # its secret neither
+
+
 def test_a_secret_that_is_none_is_told(tmp_path: Path) -> None:
     write_forms(tmp_path)
     (tmp_path / "data").mkdir()

@@ -11,6 +11,8 @@ import pytest
 
 from app.environment import read_environment
 from app.errors import StoreError
+from app.forms.model import Password
+from app.log import configure_logging
 from app.settings import NAMES, SECRETS
 from app.store.secret import load_or_make_secret
 from tests.processes import LEADGATE, Service, environment, run, start, start_gateway, write_forms
@@ -64,6 +66,19 @@ def test_the_services_own_secret_is_refused_too(tmp_path: Path) -> None:
     (tmp_path / "leads.db.secret").chmod(0o644)
     with pytest.raises(StoreError, match=r"leads.db.secret: is open to every user .*; run chmod o= /"):
         load_or_make_secret(tmp_path / "leads.db")
+
+
+def test_a_password_that_everybody_may_read_by_now_is_told_once_until_it_is_mended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("json")
+    file = write_secret(tmp_path / "password", WORD)
+    told = []
+    for mode in (0o600, 0o644, 0o644, 0o640, 0o604):
+        file.chmod(mode)
+        assert Password(file=file).read() == WORD
+        told.append(capsys.readouterr().err.count("secret_file_exposed"))
+    assert told == [0, 1, 0, 0, 1]
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,14 @@ def test_a_store_can_be_closed_and_opened_again(tmp_path: Path) -> None:
     assert len(stored(tmp_path / "leads.db")) == 2
 
 
+def test_a_file_with_two_names_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "leads.db").touch()
+    (tmp_path / "other.db").hardlink_to(tmp_path / "leads.db")
+    for name in ("leads.db", "other.db"):
+        with pytest.raises(StoreError, match=rf"{name}: has another name"):
+            Store(tmp_path / name).open()
+
+
 def test_a_lock_without_a_name_is_held_all_the_same(tmp_path: Path) -> None:
     lock, other = FileLock(tmp_path / "leads.db"), FileLock(tmp_path / "leads.db")
     lock.acquire()

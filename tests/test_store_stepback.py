@@ -16,7 +16,7 @@ from app.store.clockstep import find_step, follow_step
 from app.store.highwater import MarkFile
 from app.store.migrate import upgrade
 from app.store.queues import Selection
-from app.store.schema import circuits, gates, meta, outbox
+from app.store.schema import circuits, gates, meta, notices, outbox
 from app.store.sqlite import open_writer
 from app.store.store import Store
 from app.store.words import Claim
@@ -182,8 +182,8 @@ async def test_a_plain_user_of_the_database_may_be_told_its_timeline(mortal: Ser
             assert await take(store) is not None
 
 
-def _wait(connection: Connection) -> tuple[datetime, datetime, datetime, datetime]:
-    """A lead, a gate and a circuit that wait for an hour, and a lease of a minute and a half."""
+def _wait(connection: Connection) -> tuple[datetime, ...]:
+    """A lead, a gate, a circuit and a message that wait for an hour, and leases of a minute or more."""
     keep(connection)
     claimed = must_claim(connection)
     connection.execute(update(outbox).values(next_attempt_at=NOW + HOUR))
@@ -209,13 +209,23 @@ def _wait(connection: Connection) -> tuple[datetime, datetime, datetime, datetim
             changed_at=NOW,
         )
     )
-    return NOW + HOUR, claimed.leased_until, NOW + HOUR, NOW + HOUR
+    leased_until = NOW + timedelta(minutes=1)
+    message = {"key": "k", "kind": "late", "channel": "mail", "made_at": NOW, "detail": {}}
+    connection.execute(insert(notices).values(due_at=NOW + HOUR, leased_until=leased_until, **message))
+    return NOW + HOUR, claimed.leased_until, NOW + HOUR, NOW + HOUR, NOW + HOUR, leased_until
 
 
 def _awaited(connection: Connection) -> tuple[datetime, ...]:
     return tuple(
         connection.execute(select(column)).scalar_one()
-        for column in (outbox.c.next_attempt_at, outbox.c.leased_until, gates.c.probe_at, circuits.c.until)
+        for column in (
+            outbox.c.next_attempt_at,
+            outbox.c.leased_until,
+            gates.c.probe_at,
+            circuits.c.until,
+            notices.c.due_at,
+            notices.c.leased_until,
+        )
     )
 
 

@@ -169,6 +169,9 @@ def test_a_hash_in_a_file_is_read_anew(shell: Shell) -> None:
     other = HASH.replace("m=8", "m=16")
     file.write_text(other, encoding="utf-8")
     assert reread_users(settings)["admin"].password_hash == other
+    file.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="names a file that is open to every user"):
+        reread_users(settings)
     file.write_text("nothing", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="names a file without an Argon2 hash in it"):
         reread_users(settings)

@@ -28,9 +28,9 @@ Made from the code by `make reference`; a test holds it to that. What the keys o
 
 _TYPES = {
     "str | dict[": "a text, or a table by language",
+    "list": "several",
     "tuple": "several, separated by commas",
     "timedelta": "a duration: `30s`, `15m`, `8h`, `30d`",
-    "list": "several",
     "dict": "a table",
     "bool": "`true`, `false`",
     "int": "a number",
@@ -81,7 +81,8 @@ def _list_shapes(place: str, shape: type[BaseModel]) -> Iterator[tuple[str, type
         inner = _find_shape(field.annotation)
         if inner is None or key == "defaults":
             continue
-        name = f"{place}.{key}" if place else key
+        outer = place.strip("[]")
+        name = f"{outer}.{key}" if outer else key
         text = str(field.annotation)
         if text.startswith("dict"):
             name = f"{name}.NAME"
@@ -96,6 +97,8 @@ def _find_shape(annotation: Any) -> type[BaseModel] | None:
 
 
 def _describe_default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be given"
     default = field.get_default(call_default_factory=True)
     if default is None or default in ([], {}):
         return "none"
@@ -148,7 +151,7 @@ def _write_parameter(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return str(parameter.metavar or parameter.name.upper())
     option = parameter.opts[0]
-    return f"[{option}]" if parameter.is_flag else f"[{option} {parameter.name.upper()}]"
+    return f"[{option}]" if parameter.is_flag else f"[{option} {parameter.metavar or parameter.name.upper()}]"
 
 
 def _write_metrics() -> Iterator[str]:

@@ -114,7 +114,9 @@ def check(
 def route(
     form: str,
     zip_code: Annotated[str | None, typer.Option("--zip", help="The visitor's postcode.")] = None,
-    field: Annotated[list[str] | None, typer.Option("--field", help="NAME=VALUE; may be repeated.")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--field", metavar="NAME=VALUE", help="May be repeated.")
+    ] = None,
     receiver: Annotated[str | None, typer.Option(help="The receiver that the page asks for.")] = None,
 ) -> None:
     """Tell which receiver a lead would get, and why."""

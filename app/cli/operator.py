@@ -138,12 +138,11 @@ def list_gates(context: typer.Context, *, as_json: AsJson = False) -> None:
     """What is closed, and why."""
     if context.invoked_subcommand is not None:
         return
-    settings = read_settings()
-    rows = reports.list_closed_gates(settings)
+    rows = reports.list_closed_gates(read_settings())
     if as_json:
         print_json(rows)
     else:
-        reports.print_gates(rows, reports.list_ill_destinations(settings))
+        reports.print_gates(rows)
 
 
 @gates.command()

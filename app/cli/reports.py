@@ -50,7 +50,9 @@ def tell_one(settings: Settings, name: str) -> Row:
 
 
 def list_closed_gates(settings: Settings) -> list[Row]:
-    return [
+    """What nobody calls at the moment; a destination that fails for everybody is no customer's."""
+    place = require_store(settings)
+    refusals = [
         {
             "baseUrl": gate.key.base_url,
             "login": gate.key.login,
@@ -60,8 +62,20 @@ def list_closed_gates(settings: Settings) -> list[Row]:
             "closedAt": write_moment(gate.closed_at),
             "probeAt": write_moment(gate.probe_at),
         }
-        for gate in read_beside(require_store(settings), list_gates)
+        for gate in read_beside(place, list_gates)
     ]
+    nobody = dict.fromkeys(("login", "customer", "group", "status"))
+    failures = [
+        {
+            "baseUrl": one.base_url,
+            **nobody,
+            "closedAt": write_moment(one.changed_at),
+            "probeAt": write_moment(one.until),
+        }
+        for one in read_beside(place, load_circuits).values()
+        if one.state != "closed"
+    ]
+    return refusals + failures
 
 
 def look_at_store(settings: Settings) -> list[Mistake]:
@@ -87,7 +101,7 @@ def _look_at_keys(connection: Connection) -> Iterator[Mistake]:
     for key in find_missing_keys(connection):
         yield Mistake(name, "", f"lacks key {key}, which has encrypted leads: they wait for it")
     if behind := count_behind(connection):
-        yield Mistake(name, "", f"{behind} leads are not under the newest key: run leadgate db rekey")
+        yield Mistake(name, "", f"{behind} rows are not under the newest key: run leadgate db rekey")
 
 
 def _look_at_proxies(connection: Connection, settings: Settings) -> Iterator[Mistake]:
@@ -169,15 +183,6 @@ def _write_line(value: Mapping[str, Any]) -> str:
     )
 
 
-def list_ill_destinations(settings: Settings) -> list[Row]:
-    """Those that nobody calls at the moment, or only to see whether they are well again."""
-    return [
-        {"baseUrl": one.base_url, "since": write_moment(one.changed_at), "tryAt": write_moment(one.until)}
-        for one in read_beside(require_store(settings), load_circuits).values()
-        if one.state != "closed"
-    ]
-
-
 _HELP = {
     401: (
         "a wrong user name or password, or Vitec has not opened these calls: `leadgate check --live`. A new "
@@ -188,17 +193,18 @@ _HELP = {
 _HELP_ELSE = "the address or the customer's id is probably wrong; when it is mended: `leadgate gates probe`"
 
 
-def print_gates(rows: Sequence[Row], ill: Sequence[Row]) -> None:
+def print_gates(rows: Sequence[Row]) -> None:
     for row in rows:
-        print(
-            f"{row['customer']} {row['group']}: closed since {row['closedAt']} (Vitec answered {row['status']} "
-            f"to login {row['login']}); next try {row['probeAt']}"
-            f"\n  {_HELP.get(row['status'], _HELP_ELSE)}"
-        )
-    for row in ill:
-        print(
-            f"{row['baseUrl']}: fails, and is left alone since {row['since']}; next try {row['tryAt']}"
-            "\n  leads wait, and go by themselves when it is well: nothing need be done here"
-        )
+        if row["customer"] is None:
+            print(
+                f"{row['baseUrl']}: fails, and is left alone since {row['closedAt']}; next try {row['probeAt']}"
+                "\n  leads wait, and go by themselves when it is well: nothing need be done here"
+            )
+        else:
+            print(
+                f"{row['customer']} {row['group']}: closed since {row['closedAt']} (Vitec answered {row['status']} "
+                f"to login {row['login']}); next try {row['probeAt']}"
+                f"\n  {_HELP.get(row['status'], _HELP_ELSE)}"
+            )
     if not rows:
         print("all gates are open")

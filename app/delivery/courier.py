@@ -113,6 +113,7 @@ class Courier:
             return None
         try:
             lead = await self.ledger.store.read(partial(load_lead, lead_id=claim.lead_id))
+            frozen = await self._find_frozen(claim)
         except (ValueError, LeadNotFound):
             await self._hold(claim, "what was kept cannot be read by this version")
             return None
@@ -122,7 +123,7 @@ class Courier:
         if login is None:
             await self._hold(claim, f"there is no login {destination.vitec!r} for Vitec")
             return None
-        payload = await self._freeze(claim, lead, form, destination)
+        payload = frozen or await self._freeze(claim, lead, form, destination)
         customer_id = json.loads(payload.contact)["customerId"]
         return Parcel(
             claim=claim,
@@ -136,19 +137,25 @@ class Courier:
     async def _hold(self, claim: Claim, reason: str) -> None:
         await self.ledger.settle(claim, Settlement(decision=Hold(reason=reason)))
 
+    async def _find_frozen(self, claim: Claim) -> Payload | None:
+        """What was sent before, if anything was. Raises ValueError for what cannot be read by this version."""
+        if claim.payload_version is None:
+            return None
+        load = partial(load_payload, lead_id=claim.lead_id, version=claim.payload_version)
+        payload = await self.ledger.store.read(load)
+        contact, body = json.loads(payload.contact), json.loads(payload.lead)
+        if not (isinstance(contact, dict) and "customerId" in contact and isinstance(body, dict)):
+            raise ValueError("no payload of this version's")
+        return payload
+
     async def _freeze(self, claim: Claim, lead: Lead, form: Form, destination: Destination) -> Payload:
         """What is sent, mapped at the first attempt and the same ever after."""
-        store = self.ledger.store
-        if claim.payload_version is not None:
-            return await store.read(
-                partial(load_payload, lead_id=claim.lead_id, version=claim.payload_version)
-            )
         contact = map_contact(lead, form, destination)
         body = map_lead(lead, form, destination, contact_id="", possible_duplicate=claim.possible_duplicate)
         payload = Payload(
             version=0, contact_type=contact.kind, contact=encode(contact.body), lead=encode(body).decode()
         )
-        return await store.write(
+        return await self.ledger.store.write(
             partial(
                 freeze_payload,
                 claim=claim,

@@ -68,9 +68,9 @@ class Upkeep:
         now, steady = self.health.now(), timedelta(seconds=read_boot_clock())
         offset = now - steady
         back = (self._offset or offset) - offset
-        self._offset = offset
         if back > NOTABLE:
             await self.health.store.write(partial(follow_step, back=back, now=now))
+        self._offset = offset  # not before it is followed: what cannot be written is tried again
 
     async def _probe_destinations(self) -> None:
         """One cheap reading by one worker; whatever is answered, it is answering again."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from app.lead import Account, Destination
+from app.secret_file import read_secret
 
 Text = Mapping[str, str]
 """A text by language. Every language of the form has one; a bare string in the file stands for them all."""
@@ -184,7 +185,7 @@ class Password:
     def read(self, environ: Mapping[str, str] = os.environ) -> str:
         """The password itself. Raises OSError when its file cannot be read, KeyError when its variable is gone."""
         if self.file is not None:
-            return self.file.read_text(encoding="utf-8").rstrip("\r\n")
+            return read_secret(self.file)
         if self.env is not None:
             return environ[self.env]
         return self.value or ""

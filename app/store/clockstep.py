@@ -5,14 +5,21 @@ from datetime import datetime, timedelta
 from sqlalchemy import BigInteger, Connection, insert, select, type_coerce, update
 
 from app.log import get_logger
-from app.store.schema import attempts, circuits, gates, leads, meta, outbox
+from app.store.schema import attempts, circuits, gates, leads, meta, notices, outbox
 
 _log = get_logger("store")
 
 NOTABLE = timedelta(seconds=5)
 """Less is a clock being corrected little by little."""
 
-_AWAITED = (outbox.c.next_attempt_at, outbox.c.leased_until, gates.c.probe_at, circuits.c.until)
+_AWAITED = (
+    outbox.c.next_attempt_at,
+    outbox.c.leased_until,
+    gates.c.probe_at,
+    circuits.c.until,
+    notices.c.due_at,
+    notices.c.leased_until,
+)
 _FOLLOWED = "clock_followed_at"
 
 

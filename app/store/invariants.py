@@ -124,7 +124,8 @@ _UNDELIVERED: dict[str, Callable[[datetime, Bounds], Select[Any]]] = {
 
 def _find_future(connection: Connection, *, now: datetime) -> list[str]:
     """The newest lead, when the clock that dated it ran ahead."""
-    newest = connection.execute(select(leads).order_by(leads.c.id.desc()).limit(1)).one_or_none()
+    dated = select(leads.c.id, leads.c.received_at).order_by(leads.c.id.desc()).limit(1)
+    newest = connection.execute(dated).one_or_none()
     return [newest.id] if newest is not None and newest.received_at > now + _CLOCKS_APART else []
 
 

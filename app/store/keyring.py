@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     Column,
+    ColumnElement,
     Connection,
     Row,
     Table,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 
 from app.errors import KeyMissing, StoreError
-from app.store.schema import leads, meta, metadata
+from app.store.schema import meta, metadata
 from app.store.sealed import Sealed, SealedDetail, beginning_of, find_vault
 from app.store.turns import take_turns
 from app.store.vault import MARK, Vault
@@ -90,12 +91,23 @@ def _is_in_use(connection: Connection, name: str) -> bool:
 
 
 def count_behind(connection: Connection) -> int:
-    """How many leads are not under the newest key; none where there is no key at all."""
+    """How many rows are not under the newest key; none where there is no key at all."""
     newest = find_vault(connection.dialect).newest
     if newest is None:
         return 0
-    behind = beginning_of(leads.c.body).not_in(("", f"{MARK}{newest}:"))
-    return connection.execute(select(func.count()).select_from(leads).where(behind)).scalar_one()
+    return sum(
+        connection.execute(
+            select(func.count()).select_from(table).where(_is_behind(table, newest))
+        ).scalar_one()
+        for table in SEALED.values()
+    )
+
+
+def _is_behind(table: Table, newest: str) -> ColumnElement[bool]:
+    """Whether anything in the row needs another key, or none."""
+    return or_(
+        *(beginning_of(column).not_in(("", f"{MARK}{newest}:")) for column in list_sealed_columns(table))
+    )
 
 
 def rekey_batch(connection: Connection, *, after: Sequence[Any] | None, limit: int) -> Rekeyed:
@@ -128,10 +140,9 @@ def _find_table(after: Sequence[Any] | None) -> tuple[Table | None, tuple[Any, .
 
 def _select_behind(table: Table, newest: str, last: tuple[Any, ...], limit: int) -> Any:
     keys = list(table.primary_key)
-    columns = list_sealed_columns(table)
     statement = (
-        select(*keys, *(_as_stored(column) for column in columns))
-        .where(or_(*(beginning_of(column).not_in(("", f"{MARK}{newest}:")) for column in columns)))
+        select(*keys, *(_as_stored(column) for column in list_sealed_columns(table)))
+        .where(_is_behind(table, newest))
         .order_by(*keys)
         .limit(limit)
         .with_for_update()  # or what somebody erases meanwhile would be written back

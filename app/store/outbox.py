@@ -89,11 +89,11 @@ def load_payload(connection: Connection, lead_id: str, *, version: int) -> Paylo
 
 
 def list_customers(connection: Connection, lead_id: str) -> dict[int, str]:
-    """By payload version, to whom it was addressed; without those that cannot be opened for want of their key."""
+    """By payload version, to whom it was addressed; without those that cannot be opened, or read by this version."""
     found = {}
     of_lead = payloads.c.lead_id == lead_id
     for version in connection.execute(select(payloads.c.version).where(of_lead)).scalars().all():
-        with suppress(KeyMissing):
+        with suppress(KeyMissing, ValueError, KeyError, TypeError):
             payload = load_payload(connection, lead_id, version=version)
             found[version] = str(json.loads(payload.contact)["customerId"])
     return found
@@ -104,12 +104,12 @@ def forget_words(connection: Connection, lead_id: str) -> None:
 
     The versions stand: what is frozen next is another, and a late answer about one of them is taken for it.
     """
-    for version, customer_id in list_customers(connection, lead_id).items():
-        connection.execute(
-            update(payloads)
-            .where(payloads.c.lead_id == lead_id, payloads.c.version == version)
-            .values(contact=json.dumps({"customerId": customer_id}), lead="{}")
-        )
+    customers = list_customers(connection, lead_id)
+    of_lead = update(payloads).where(payloads.c.lead_id == lead_id)
+    connection.execute(of_lead.values(contact="{}", lead="{}"))  # those too whose key is missing
+    for version, customer_id in customers.items():
+        known = json.dumps({"customerId": customer_id})
+        connection.execute(of_lead.where(payloads.c.version == version).values(contact=known))
 
 
 def start_attempt(

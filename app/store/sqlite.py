@@ -157,6 +157,8 @@ class SqliteDatabase:
         held.callback(lock.release)
         refuse_network(self.path.parent)
         self.path.touch(mode=0o600)  # it holds personal data; its log takes after it
+        if self.path.is_file() and self.path.stat().st_nlink > 1:
+            raise StoreError(f"{self.path}: has another name (a hard link), with a lock and a log of its own")
         engine = open_writer(self.path, self._vault)
         held.callback(engine.dispose)
         with engine.connect() as connection:

@@ -30,7 +30,7 @@ def describe_status(status: LeadStatus) -> Story:
 
 
 def tell_story(connection: Connection, lead_id: str) -> Story:
-    """Raises LeadNotFound; ValueError for a content that this version cannot read."""
+    """Raises LeadNotFound."""
     status = find_status(connection, lead_id)
     if status is None:
         raise LeadNotFound(f"there is no lead {lead_id}")
@@ -57,10 +57,10 @@ def _find_suspicion(history: Sequence[Story]) -> Story | None:
 
 
 def _find_content(connection: Connection, lead_id: str) -> Story:
-    """Where it cannot be decrypted the rest can be read all the same."""
+    """Where it cannot be decrypted, or this version cannot read it, the rest can be read all the same."""
     try:
         return _open_lead(load_lead(connection, lead_id))
-    except KeyMissing as error:
+    except (KeyMissing, ValueError) as error:
         return {"unreadable": str(error)}
 
 

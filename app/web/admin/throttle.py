@@ -4,6 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 _FREE = {"user": 3, "address": 10}
 """Failures that cost nothing: of one user from one address, and of all users from it."""
@@ -73,9 +74,10 @@ def _keys(user: str, address: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _network_of(address: str) -> str:
-    """An IPv6 customer has a whole /64 to come from."""
+    """An IPv6 customer has a whole /64 to come from; in another a dual-stack socket tells all of IPv4."""
     try:
-        found = ip_address(address)
+        found: Any = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    return str(found) if found.version == 4 else str(ip_network(f"{address}/64", strict=False))
+    found = getattr(found, "ipv4_mapped", None) or found
+    return str(found) if found.version == 4 else str(ip_network((found, 64), strict=False))
