@@ -152,7 +152,7 @@ def test_a_form_on_a_page_without_an_address_of_its_own_is_shown(stage: Stage) -
     inside = f"<!doctype html>{mount()}{stage.script}".replace('"', "&quot;")
     page = stage.open(f'<iframe id="utan" width="800" height="900" srcdoc="{inside}"></iframe>')
     frame = page.frame_locator("#utan").locator("#kontakt iframe")
-    expect(frame).to_have_css("visibility", "visible")
+    expect(frame).to_be_visible()
 
 
 def test_the_page_stays_where_its_visitor_is_unless_there_are_thanks_or_something_is_wrong(
