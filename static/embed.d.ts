@@ -7,10 +7,12 @@ export interface LeadgateConsent {
 }
 
 export interface Leadgate {
-  /** Looks for new [data-leadgate-form] elements now; it also happens by itself. */
-  mount(): void;
+  /** Looks for new [data-leadgate-form] elements now; it also happens by itself. There once the script is. */
+  mount?(): void;
   /** What the visitor has agreed to, or has taken back; may be called again at any time. */
   consent(given: LeadgateConsent): void;
+  /** What a page's own stand-in was told before the script came, which takes it over. */
+  given?: LeadgateConsent;
 }
 
 /** What a form says. There is no personal data in any of it. */
@@ -54,6 +56,17 @@ type Callback<Type extends LeadgateFrameMessage["type"]> = (
   said: Extract<LeadgateFrameMessage, { type: Type }>
 ) => void;
 
+/** They bubble from the element with data-leadgate-form. */
+interface LeadgateEvents {
+  "leadgate:ready": Said<"form-ready">;
+  "leadgate:started": Said<"form-started">;
+  "leadgate:validation-failed": Said<"form-validation-failed">;
+  "leadgate:sending": Said<"form-sending">;
+  "leadgate:submit": Said<"form-submit">;
+  "leadgate:error": Said<"form-error">;
+  "leadgate:redirect": Said<"form-redirect">;
+}
+
 declare global {
   interface Window {
     leadgate?: Leadgate;
@@ -65,14 +78,7 @@ declare global {
     onFormSubmitted?: Callback<"form-submit">;
     onFormSubmitError?: Callback<"form-error">;
   }
-  /** They bubble from the element with data-leadgate-form. */
-  interface HTMLElementEventMap {
-    "leadgate:ready": Said<"form-ready">;
-    "leadgate:started": Said<"form-started">;
-    "leadgate:validation-failed": Said<"form-validation-failed">;
-    "leadgate:sending": Said<"form-sending">;
-    "leadgate:submit": Said<"form-submit">;
-    "leadgate:error": Said<"form-error">;
-    "leadgate:redirect": Said<"form-redirect">;
-  }
+  interface HTMLElementEventMap extends LeadgateEvents {}
+  interface DocumentEventMap extends LeadgateEvents {}
+  interface WindowEventMap extends LeadgateEvents {}
 }

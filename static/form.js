@@ -10,11 +10,13 @@
   const status = form.querySelector("[role=status]");
   const button = form.querySelector("[type=submit]");
   const plainTitle = document.title.replace(words.error + " ", "");
-  const storageKey = "leadgate:" + action;
+  const storageKey = "leadgate:" + action + (form.dataset.place || ""); // of several frames each has its own
   const KEEP_FOR = 30 * 60e3, PATIENCE = 30e3, SLOW = 8e3; // milliseconds
 
   let busy = false;
-  let lost; // once an answer failed to come: {at, pairs, tries}
+  let pairs = []; // as they were last sent
+  let edited = false; // since then
+  let lost; // once an answer failed to come: {at, tries, waits: to be sent again by itself, over: after KEEP_FOR}
   let timer, expiry;
   let turn = 0; // whose: a kiosk has one visitor after the other
 
@@ -124,8 +126,9 @@
     button.setAttribute("aria-disabled", now);
   }
 
-  async function send(pairs, solution) {
+  async function send(solution) {
     clearTimeout(timer);
+    if (!solution) edited = false;
     setBusy(true);
     say(words.sending);
     const mine = turn;
@@ -141,7 +144,7 @@
       body = await answer.json();
     } catch {
       // Nobody's answer, or half of one: whether the lead has come is not known, and its key makes asking again safe.
-      if (mine === turn && (!answer || answer.status < 400 || answer.status >= 500)) return waitForNetwork(pairs);
+      if (mine === turn && (!answer || answer.status < 400 || answer.status >= 500)) return waitForNetwork();
     } finally {
       clearTimeout(slow);
     }
@@ -150,7 +153,7 @@
     if (body?.challenge && !solution) {
       // Where it cannot be done, saying so is enough: the lead is kept for a human.
       const solution = await solve(body).catch(() => "none");
-      return mine === turn && send(pairs, solution);
+      return mine === turn && send(solution);
     }
     stop(body || {});
   }
@@ -167,16 +170,22 @@
     return window.leadgateChallenge(problem);
   }
 
-  function finish({ id, reference, thanks, redirect, conversion }) {
+  async function finish({ id, reference, thanks, redirect, conversion }) {
     forget();
     say(words.sent);
     if (!tell("accepted", { id, reference, thanks, redirect, conversion }, true)) return;
     try {
-      if (redirect) window.top.location.href = redirect;
-      else location.href = thanks;
+      if (redirect) return void (window.top.location.href = redirect);
     } catch {
-      location.href = thanks; // the frame may not leave by itself
+      // The frame may not leave by itself.
     }
+    // A browser's own error in the thanks' place would say the contrary of what has happened.
+    const mine = turn;
+    const there = await fetch(thanks, { signal: AbortSignal.timeout?.(PATIENCE) }).then(({ ok }) => ok, () => false);
+    if (mine !== turn) return;
+    if (there) return void (location.href = thanks);
+    setBusy(false);
+    say(`${words.sent} ${words.reference}: ${reference}`, true);
   }
 
   function stop({ title = words.failed[0], detail = words.failed[1], type = "", errors }) {
@@ -196,39 +205,54 @@
 
   // --- while the network is away ---
 
-  function waitForNetwork(pairs) {
+  function waitForNetwork() {
     const known = !!lost;
-    lost = { at: lost?.at || Date.now(), tries: (lost?.tries || 0) + 1, pairs };
+    lost = { at: lost?.at || Date.now(), tries: (lost?.tries || 0) + 1, waits: !edited, over: lost?.over };
     expiry ||= setTimeout(giveUp, Math.max(0, lost.at + KEEP_FOR - Date.now()));
-    keep(pairs, true);
     setBusy(false);
-    say(words.lost, true);
-    timer = setTimeout(resend, Math.min(60, 5 * 2 ** (lost.tries - 1)) * 1e3);
+    if (lost.over) return giveUp();
+    keep();
+    tellWaiting();
+    if (lost.waits) timer = setTimeout(resend, Math.min(60, 5 * 2 ** (lost.tries - 1)) * 1e3);
     if (!known) tell("failed", { code: "network" });
   }
 
+  const tellWaiting = () => say(lost.waits ? words.lost : words.held, true);
+
   function resend() {
-    if (lost?.pairs && !busy) send(lost.pairs);
+    if (lost?.waits && !busy) send();
   }
 
   function hold() {
     clearTimeout(timer);
-    lost.pairs = null;
-    say(words.held, true);
+    lost.waits = false;
+    tellWaiting();
   }
 
   function giveUp() {
-    const waiting = !busy && lost;
-    if (waiting) hold();
+    lost.over = true;
+    erase();
+    if (busy) return; // the attempt that is under way is the last
+    hold();
     forget();
   }
 
-  function keep(pairs, send) {
-    if (form.getAttribute("data-keep") === "no") return;
+  function keep() {
+    if (lost.over || form.getAttribute("data-keep") === "no") return;
+    const { at, waits } = lost;
     try {
-      sessionStorage.setItem(storageKey, JSON.stringify({ at: lost.at, send, pairs }));
+      const kept = { at, send: waits, pairs: waits ? pairs : [...new FormData(form)] };
+      sessionStorage.setItem(storageKey, JSON.stringify(kept));
     } catch {
       // A browser that keeps nothing: the page still has it all.
+    }
+  }
+
+  function erase() {
+    try {
+      sessionStorage.removeItem(storageKey);
+    } catch {
+      // as above
     }
   }
 
@@ -236,11 +260,7 @@
     clearTimeout(timer);
     clearTimeout(expiry);
     lost = expiry = undefined;
-    try {
-      sessionStorage.removeItem(storageKey);
-    } catch {
-      // as above
-    }
+    erase();
   }
 
   function restore() {
@@ -253,14 +273,16 @@
     if (!kept) return;
     if (Date.now() - kept.at > KEEP_FOR) return forget();
     for (const control of form.querySelectorAll("[name]")) {
+      if (/^(language|notice\.version)$/.test(control.name)) continue; // they tell of the page that is shown now
       const values = kept.pairs.filter(([name]) => name === control.name).map(([, value]) => value);
       if (control.type === "checkbox" || control.type === "radio") control.checked = values.includes(control.value);
       else if (values.length) control.value = values.pop();
     }
-    lost = { at: kept.at, tries: 0, pairs: kept.send ? kept.pairs : null };
+    pairs = kept.pairs;
+    lost = { at: kept.at, tries: 0, waits: kept.send };
     expiry = setTimeout(giveUp, kept.at + KEEP_FOR - Date.now());
-    if (kept.send) resend();
-    else say(words.held, true);
+    tellWaiting();
+    resend();
   }
 
   // --- what the visitor does ---
@@ -273,14 +295,22 @@
     clear();
     if (lost) lost.tries = 0;
     tell("submit");
-    send([...new FormData(form)]);
+    pairs = [...new FormData(form)];
+    send();
   });
 
   form.addEventListener("input", () => tell("started"), { once: true });
   form.addEventListener("input", () => {
+    edited = true;
     if (!lost || busy) return;
-    if (lost.pairs) hold();
-    keep([...new FormData(form)], false);
+    if (lost.waits) hold();
+    keep();
+  });
+
+  // static/frame.js: what the visitor no longer consents to is not told by a lead that waits, nor kept with it.
+  form.addEventListener("leadgate:withdrawn", ({ detail }) => {
+    pairs = pairs.filter(([name]) => name !== detail);
+    if (lost) keep();
   });
 
   // A field is left by pressing the button: if a message came or went now, the button would move away from under
@@ -315,7 +345,8 @@
   window.addEventListener("online", resend);
   const begin = () => {
     setBusy(false);
-    say("");
+    if (lost) tellWaiting();
+    else say("");
   };
   form.addEventListener("reset", () => {
     turn += 1;
@@ -323,7 +354,7 @@
     clear();
     begin();
   });
-  form.addEventListener("leadgate:leave", (event) => (busy || lost?.pairs) && event.preventDefault());
+  form.addEventListener("leadgate:leave", (event) => (busy || lost?.waits) && event.preventDefault());
   window.addEventListener("pageshow", (event) => event.persisted && begin());
 
   restore();

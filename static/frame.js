@@ -10,6 +10,8 @@
   root.classList.add("framed");
   if (form && root.dataset.redirect) form.target = "_top";
   if (mark !== "leadgate" || !isOrigin(origin)) return;
+  // The id's whole number is the form's place among the page's: what one frame keeps, another does not find.
+  if (form) form.dataset.place = Math.floor(embedId) || "";
 
   function isOrigin(text) {
     const around = location.ancestorOrigins?.[0];
@@ -17,6 +19,7 @@
   }
 
   const formId = root.dataset.form;
+  const STILL = "#still"; // of thanks that say nothing and take no focus
   const parameters = (root.dataset.parameters || "").split(" ");
   const tell = (type, more) =>
     parent.postMessage({ source: "leadgate", v: 1, type, embedId, formId, ...more }, origin);
@@ -27,10 +30,11 @@
 
   function write(values) {
     for (const [key, input] of written) {
-      if (!values[key]) {
-        input.remove();
-        written.delete(key);
-      }
+      if (values[key]) continue;
+      input.remove();
+      written.delete(key);
+      // Consent has been taken back: static/form.js forgets it, too.
+      if (key.startsWith("first_")) form.dispatchEvent(new CustomEvent("leadgate:withdrawn", { detail: key }));
     }
     for (const key in values) {
       if (values[key]) find(key).value = values[key];
@@ -91,8 +95,8 @@
     if (!redirect || redirect !== root.dataset.redirect) return;
     event.preventDefault();
     tell("form-redirect", { url: redirect });
-    // An address that is but a place on the page around leaves nothing behind.
-    setTimeout(() => location.replace(thanks), 2300);
+    // An address that is but a place on the page around leaves nothing behind; its visitor is there, and stays there.
+    setTimeout(() => location.replace(thanks + STILL), 2300);
   }
 
   const listeners = {
@@ -111,6 +115,7 @@
     const wrong = document.querySelectorAll(".summary li").length;
     tell("form-ready", { title: document.title, parameters: writePattern() });
     measure();
+    if (location.hash === STILL) return;
     if (lead) tell("form-submit", { id: lead, reference, conversion: conversion === "1" });
     else if (wrong) tell("form-validation-failed", { count: wrong });
     else if (status) tell("form-error", { code: status });

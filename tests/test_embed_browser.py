@@ -1,6 +1,7 @@
 """Forms on other people's pages, in a real browser: another origin, hostile neighbours, tags, consent, redirects."""
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,20 @@ from tests.stages import (
     send,
     tags_of,
 )
+
+
+def refuse(route: Route) -> None:
+    """A lead finds no network, though the page itself would."""
+    if route.request.method == "POST":
+        route.abort()
+    else:
+        route.fallback()
+
+
+def of_this_site(stage: Stage) -> str:
+    """The script of a gateway on the page's own site: a browser lets such frames keep something."""
+    return stage.script.replace("127.0.0.1", "localhost")
+
 
 # --- a form on a page of another origin
 
@@ -121,6 +136,51 @@ def test_the_fallback_makes_room_for_the_form_without_a_jump(stage: Stage) -> No
     await_heard(page)
     expect(page.get_by_text("Ring 08-123")).to_be_hidden()
     expect(page.locator("iframe")).to_be_visible()
+
+
+def test_what_the_browser_reads_late_belongs_to_the_fallback(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script)
+    await_heard(page)
+    page.evaluate("kontakt.insertAdjacentHTML('beforeend', '<p>Eller mejla</p>')")
+    expect(page.get_by_text("Eller mejla")).to_be_hidden()
+    page.evaluate("delete kontakt.dataset.leadgateForm")
+    expect(page.locator("#kontakt")).to_have_text(re.compile(r"Ring 08-123\s*Eller mejla"))
+    expect(page.get_by_text("Eller mejla")).to_be_visible()
+
+
+def test_a_form_on_a_page_without_an_address_of_its_own_is_shown(stage: Stage) -> None:
+    inside = f"<!doctype html>{mount()}{stage.script}".replace('"', "&quot;")
+    page = stage.open(f'<iframe id="utan" width="800" height="900" srcdoc="{inside}"></iframe>')
+    frame = page.frame_locator("#utan").locator("#kontakt iframe")
+    expect(frame).to_be_visible()
+
+
+def test_the_page_stays_where_its_visitor_is_unless_there_are_thanks_or_something_is_wrong(
+    stage: Stage,
+) -> None:
+    page = stage.open(
+        mount(attributes='data-leadgate-lang="sv"') + '<p style="height: 4000px">Text</p>' + stage.script
+    )
+    await_heard(page)
+    page.evaluate("scrollTo(0, 3000); kontakt.dataset.leadgateLang = 'en'")
+    form = framed(page)
+    expect(form.get_by_role("heading", name="Contact us")).to_be_visible()
+    page.wait_for_function("heard.filter(said => said.type === 'form-ready').length === 2")
+    assert page.evaluate("scrollY") == 3000
+    press = "form.querySelector('button').click()"
+    form.locator("form").evaluate(f"form => {press}")
+    page.wait_for_function("scrollY < 100")
+    for name, value in {
+        "firstName": "Anna",
+        "lastName": "Ek",
+        "email": "a@example.com",
+        "message": "R",
+    }.items():
+        form.locator(f"[name={name}]").fill(value)
+    page.evaluate("scrollTo(0, 3000)")
+    form.locator("form").evaluate(f"form => {press}")
+    await_told(page, "submit")
+    page.wait_for_function("scrollY < 100")
 
 
 def test_two_forms_live_on_one_page(stage: Stage) -> None:
@@ -543,6 +603,25 @@ def test_with_consent_the_first_touch_is_remembered_until_it_is_revoked(stage: S
     assert tags["utm_source"] == tags["first_utm_source"] == "nyhetsbrev"
 
 
+def test_consent_that_is_taken_back_reaches_a_lead_that_waits_for_the_network(stage: Stage) -> None:
+    early = "<script>leadgate = {given: {analytics: true}}</script>"
+    page = stage.open(early + mount() + of_this_site(stage), "?utm_source=google")
+    await_heard(page)
+    form = framed(page)
+    await_input(form, "first_utm_source", "google")
+    page.route("**/f/kontakt", refuse)
+    fill_in(form, "Återkallat")
+    form.locator("button[type=submit]").click()
+    expect(form.get_by_role("status")).to_contain_text("Vi får inget svar")
+    page.evaluate("leadgate.consent({analytics: false})")
+    expect(form.locator("[name^=first_]")).to_have_count(0)
+    assert "first_" not in form.locator("html").evaluate("() => JSON.stringify({...sessionStorage})")
+    page.unroute("**/f/kontakt", refuse)
+    form.locator("html").evaluate("() => dispatchEvent(new Event('online'))")
+    await_told(page, "submit")
+    assert tags_of(stage.newest()) == {"utm_source": "google"}
+
+
 def test_consent_may_be_given_before_the_script_has_come(stage: Stage) -> None:
     early = """<script>
       window.leadgate = window.leadgate || { consent: function (given) { this.given = given } };
@@ -566,6 +645,31 @@ def test_a_site_that_has_asked_already_says_so_in_an_attribute(stage: Stage) -> 
 # --- after the lead
 
 
+def test_of_two_frames_of_one_form_each_keeps_its_own(stage: Stage) -> None:
+    first = mount("objekt", 'data-leadgate-field-object-reference="TV-1"')
+    second = mount("objekt", 'data-leadgate-field-object-reference="TV-2"').replace(
+        'id="objekt"', 'id="andra"'
+    )
+    page = stage.open(first + second + of_this_site(stage))
+    for place in ("objekt", "andra"):
+        page.locator(f"#{place}").scroll_into_view_if_needed()
+        framed(page, place).get_by_label("Förnamn").wait_for()
+    page.route("**/f/objekt", refuse)
+    form = framed(page, "andra")
+    for name, value in {"firstName": "Anna", "lastName": "Ek", "email": "a@example.com"}.items():
+        form.locator(f"[name={name}]").fill(value)
+    form.locator("button[type=submit]").click()
+    expect(form.get_by_role("status")).to_contain_text("Vi får inget svar")
+    page.unroute("**/f/objekt", refuse)
+    page.reload()
+    page.locator("#andra").scroll_into_view_if_needed()
+    await_told(page, "submit")
+    assert page.evaluate("told.filter(([name]) => name === 'submit').map(([, id]) => id)") == ["andra"]
+    form.locator("dl.reference").wait_for()
+    expect(framed(page, "objekt").get_by_label("Förnamn")).to_have_value("")
+    assert {answer.name: answer.value for answer in stage.newest().answers} == {"objectReference": "TV-2"}
+
+
 def test_a_redirect_leaves_the_frame(stage: Stage) -> None:
     page = stage.open(mount("tillbaka") + stage.script)
     stage.host.show("<h1>Tack från byrån</h1>", "/tack")
@@ -583,6 +687,23 @@ def test_a_redirect_to_a_place_on_the_same_page_ends_with_the_thanks(stage: Stag
     send(framed(page, "samma"), "Samma sida")
     assert page.url == f"{stage.host.origin}/samma#tack"
     assert page.evaluate("told.filter(([name]) => name === 'submit').length") == 1
+
+
+def test_who_has_gone_to_another_place_on_the_page_is_left_there(stage: Stage) -> None:
+    below = '<p style="height: 3000px">Text</p><section id="tack" style="height: 1500px"><input id="fraga"></section>'
+    page = stage.open(mount("samma") + stage.script + below, path="/samma")
+    await_heard(page, "samma")
+    form = framed(page, "samma")
+    fill_in(form, "Längre ner")
+    form.locator("button[type=submit]").click()
+    page.wait_for_url(f"{stage.host.origin}/samma#tack")
+    page.locator("#fraga").focus()
+    where = "[fraga.getBoundingClientRect().top, document.activeElement.id]"
+    before = page.evaluate(where)
+    form.locator("dl.reference").wait_for()
+    page.wait_for_function("heard.filter(said => said.type === 'form-ready').length === 2")
+    assert page.evaluate(where) == before
+    assert page.evaluate("heard.filter(said => said.type === 'form-submit').length") == 1
 
 
 def test_only_the_address_of_the_form_is_gone_to(stage: Stage) -> None:
@@ -624,11 +745,6 @@ def test_a_kiosk_outlives_a_network_that_comes_and_goes(stage: Stage) -> None:
     stage.context.set_offline(False)
     form.locator("html").evaluate("root => (root.id = 'old')")
     expect(form.locator("html:not(#old) form")).to_be_visible()
-
-
-def refuse(route: Route) -> None:
-    """A lead finds no network, though the page itself would."""
-    route.abort()
 
 
 def test_a_kiosk_waits_for_a_lead_that_waits_for_the_network(stage: Stage) -> None:

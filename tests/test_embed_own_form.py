@@ -1,6 +1,7 @@
 """A landing page's own form, enhanced in place: in a real browser, on another origin than the gateway's."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
@@ -107,6 +108,83 @@ def test_a_pages_own_form_tells_which_home_it_shows(stage: Stage) -> None:
     assert answers == {"objectReference": "TV-2", "objectAddress": "Brygga 4"}
 
 
+def test_a_form_that_is_moved_tells_of_its_new_home_alone(stage: Stage) -> None:
+    attributes = 'data-leadgate-field-object-reference="TV-1" data-leadgate-receiver="anna"'
+    page = open_own(stage, "objekt", attributes=attributes)
+    expect(page.locator("#egen > [name=objectReference]")).to_have_value("TV-1")
+    page.evaluate("window.form = egen; egen.remove()")
+    expect(page.locator("#egen")).to_have_count(0)
+    page.evaluate("""() => {
+      form.dataset.leadgateFieldObjectReference = "TV-2";
+      delete form.dataset.leadgateReceiver;
+      history.pushState({}, "", "/hem-2");
+      document.body.append(form);
+    }""")
+    await_told(page, "ready", 2)
+    expect(page.locator("#egen > [role=status]")).to_have_count(1)
+    fill_in(page, "Hem två")
+    press(page)
+    await_told(page, "submit")
+    lead = stage.newest()
+    assert {answer.name: answer.value for answer in lead.answers} == {"objectReference": "TV-2"}
+    assert lead.page_url == f"{stage.host.origin}/hem-2"
+    assert lead.receiver is None
+
+
+def test_a_copy_of_a_form_takes_what_was_written_into_it_for_nobody_s(stage: Stage) -> None:
+    """As a page that was kept by a framework that shows it again."""
+    page = open_own(stage, "objekt", attributes='data-leadgate-field-object-reference="TV-1"')
+    expect(page.locator("#egen > [name=objectReference]")).to_have_value("TV-1")
+    page.evaluate("""() => {
+      const copy = egen.cloneNode(true);
+      copy.dataset.leadgateFieldObjectReference = "TV-2";
+      egen.replaceWith(copy);
+    }""")
+    await_told(page, "ready", 2)
+    expect(page.locator("#egen > [name=objectReference]")).to_have_value("TV-2")
+    expect(page.locator("#egen > [role=status]")).to_have_count(1)
+
+
+def test_an_element_that_becomes_another_form_is_posted_to_that(stage: Stage) -> None:
+    own = OWN.format(form="objekt", base=stage.base, attributes="", more="")
+    page = stage.open(own.replace(f'action="{stage.base}/f/objekt"', "") + stage.script)
+    expect(page.locator("#egen")).to_have_attribute("action", f"{stage.base}/f/objekt")
+    page.evaluate("egen.dataset.leadgateForm = 'kontakt'")
+    expect(page.locator("#egen")).to_have_attribute("action", f"{stage.base}/f/kontakt")
+
+
+def test_a_lead_has_the_language_of_the_notice_that_was_shown(stage: Stage) -> None:
+    page = open_own(stage, attributes='data-leadgate-lang="sv"', more="<div data-leadgate-notice></div>")
+    expect(page.locator("[data-leadgate-notice]")).to_contain_text("Byrån")
+    page.evaluate("egen.dataset.leadgateLang = 'en'; leadgate.consent({})")
+    fill_in(page, "Språkbyte")
+    press(page)
+    await_told(page, "submit")
+    assert stage.newest().language == "sv"
+
+
+def test_a_language_is_known_however_it_is_written(stage: Stage) -> None:
+    page = open_own(stage, attributes='data-leadgate-lang="EN"')
+    press(page)
+    await_told(page, "validation-failed")
+    expect(page.locator("#egen [role=status]")).to_contain_text("need to be corrected")
+
+
+def test_a_disabled_box_gives_no_consent(stage: Stage) -> None:
+    page = open_own(stage)
+    page.get_by_label("Nyheter").check()
+    page.evaluate("""() => {
+      const group = document.createElement("fieldset");
+      group.disabled = true;
+      group.append(document.querySelector("[name='consents.newsletter']").parentNode);
+      egen.append(group);
+    }""")
+    fill_in(page, "Avstängd ruta")
+    press(page)
+    await_told(page, "submit")
+    assert not [consent for consent in stage.newest().consents if consent.given]
+
+
 def test_the_notice_stays_known_when_consent_comes_late(stage: Stage) -> None:
     page = open_own(stage, more="<div data-leadgate-notice></div>")
     expect(page.locator("[data-leadgate-notice]")).to_contain_text("Byrån")
@@ -157,6 +235,48 @@ def test_what_is_wrong_is_told_beside_the_fields(stage: Stage) -> None:
         "sending",
         "submit",
     ]
+
+
+def test_what_is_wrong_does_not_become_part_of_a_field_s_name(stage: Stage) -> None:
+    page = open_own(stage, attributes='data-leadgate-lang="en"', more='<input name="villkor" required>')
+    press(page)
+    await_told(page, "validation-failed")
+    expect(page.locator("[name=villkor] + .leadgate-error")).to_have_attribute("lang", "sv-SE")
+    page.get_by_role("textbox").last.fill("ja")
+    press(page)
+    await_told(page, "validation-failed", 2)
+    first = page.get_by_role("textbox", name="Förnamn", exact=True)
+    expect(first).to_have_accessible_description(re.compile("."))
+    expect(page.locator("label + .leadgate-error").first).to_have_attribute("lang", "en")
+
+
+def test_a_form_that_is_emptied_is_no_longer_told_what_was_wrong(stage: Stage) -> None:
+    page = open_own(stage)
+    press(page)
+    await_told(page, "validation-failed")
+    expect(page.locator(".leadgate-error").first).to_be_visible()
+    page.evaluate("egen.reset()")
+    expect(page.locator(".leadgate-error, [aria-invalid]")).to_have_count(0)
+
+
+def test_a_missing_address_is_told_where_the_page_asks_for_a_phone(stage: Stage) -> None:
+    own = """<form id="egen" data-leadgate-form="kontakt"><input name="name" value="Anna Ek"><input name="phone">
+      <button>Skicka</button></form>"""
+    page = stage.open(own + stage.script)
+    await_told(page, "ready")
+    press(page)
+    await_told(page, "validation-failed")
+    expect(page.locator("[name=phone]")).to_be_focused()
+    expect(page.locator("[name=phone]")).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_required_box_with_a_hidden_twin_is_required(stage: Stage) -> None:
+    twins = '<input type="hidden" name="villkor" value="0"><input type="checkbox" name="villkor" required>'
+    page = open_own(stage, more=twins)
+    fill_in(page, "Tvillingar")
+    press(page)
+    assert await_told(page, "validation-failed")["count"] == 1
+    expect(page.locator("[name=villkor][type=checkbox]")).to_be_focused()
 
 
 def test_what_the_page_itself_requires_stays_required(stage: Stage) -> None:
@@ -313,6 +433,27 @@ def test_the_page_has_places_of_its_own_for_errors_notice_and_thanks(stage: Stag
     assert notice.shown_at
 
 
+def test_two_forms_of_one_name_thank_each_in_its_own_place(stage: Stage) -> None:
+    one = OWN.format(form="kontakt", base=stage.base, attributes="", more="")
+    thanks = '<p hidden data-leadgate-thanks="kontakt">Tack</p>'
+    two = (
+        f"<section>{one.replace('egen', 'forst')}{thanks}</section><section id='sist'>{one}{thanks}</section>"
+    )
+    page = stage.open(two + stage.script)
+    await_told(page, "ready", 2)
+    for name, value in {
+        "firstName": "Anna",
+        "lastName": "Ek",
+        "email": "a@example.com",
+        "message": "T",
+    }.items():
+        page.locator(f"#egen [name={name}]").fill(value)
+    page.locator("#egen button").click()
+    await_told(page, "submit")
+    expect(page.locator("#sist [data-leadgate-thanks]")).to_be_visible()
+    expect(page.locator("[data-leadgate-thanks]").first).to_be_hidden()
+
+
 def test_pressing_often_is_one_lead_and_another_text_is_another(stage: Stage) -> None:
     page = open_own(stage)
     fill_in(page, "Många tryck")
@@ -348,7 +489,7 @@ def test_without_a_network_what_was_typed_stays(stage: Stage) -> None:
     fill_in(page, "Utan nät")
     stage.context.set_offline(True)
     press(page)
-    expect(page.locator("#egen [role=status]")).to_contain_text("ingen förbindelse")
+    expect(page.locator("#egen [role=status]")).to_contain_text("inget svar just nu")
     assert await_told(page, "error")["code"] == "network"
     expect(page.get_by_label("Meddelande")).to_have_value("Utan nät")
     stage.context.set_offline(False)
@@ -368,6 +509,17 @@ def test_a_page_whose_policy_forbids_to_ask_posts_the_form_itself(stage: Stage) 
     lead = stage.newest()
     assert lead.message == "Infödd post"
     assert tags_of(lead)["utm_source"] == "meta"
+
+
+def test_where_the_browser_may_not_post_it_either_the_visitor_is_told(stage: Stage) -> None:
+    stage.host.headers["Content-Security-Policy"] = "form-action 'self'"
+    page = open_own(stage)
+    page.route("**/leads", lambda route: route.abort())
+    fill_in(page, "Ingen väg ut")
+    # Pressing and expecting would wait for the page to be left.
+    page.evaluate("egen.requestSubmit()")
+    page.wait_for_function("egen.querySelector('[role=status]').textContent.includes('inget svar just nu')")
+    assert page.evaluate("egen.elements.message.value") == "Ingen väg ut"
 
 
 def test_without_the_script_the_browser_posts_it(browser: Browser, stage: Stage) -> None:

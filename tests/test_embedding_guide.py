@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.stages import (
     Stage,
@@ -67,6 +67,15 @@ def test_the_guide_names_every_attribute_event_and_callback() -> None:
     assert len(attributes) > 8
     assert len(told) > 8
     assert not [name for name in attributes | told if f"`{name}" not in GUIDE]
+
+
+def test_the_types_know_where_events_are_heard_and_who_is_there_before_the_script() -> None:
+    types = (DOCS.parent / "static" / "embed.d.ts").read_text(encoding="utf-8")
+    for heard_by in ("HTMLElement", "Document", "Window"):
+        assert f"interface {heard_by}EventMap extends LeadgateEvents {{}}" in types
+    # The guide's consent stub is a `leadgate` of its own.
+    assert "mount?(): void;" in types
+    assert "given?: LeadgateConsent;" in types
 
 
 def test_plain_html(stage: Stage) -> None:
@@ -181,6 +190,27 @@ def test_json_from_a_landing_page(stage: Stage) -> None:
     expect(page.get_by_role("status")).to_contain_text("inget svar")
     expect(page.get_by_label("Telefon")).to_have_value("070-174 06 05")
     assert lead.page_url == f"{stage.host.origin}/?utm_source=google"
+
+
+def test_json_whose_answer_was_lost_may_be_corrected_and_sent_again(stage: Stage) -> None:
+    page = stage.open(read("json.html", stage))
+
+    def lose(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fetch()
+            route.abort()
+        else:
+            route.fallback()
+
+    page.route("**/leads", lose)
+    page.get_by_label("Namn").fill("Anna Bergström")
+    page.get_by_label("Telefon").fill("070-174 06 05")
+    page.get_by_role("button").click()
+    expect(page.get_by_role("status")).to_contain_text("inget svar")
+    page.unroute("**/leads", lose)
+    page.get_by_label("Telefon").fill("070-174 06 15")
+    page.get_by_role("button").click()
+    expect(page.get_by_role("status")).to_contain_text("Tack!")
 
 
 def test_next_js(stage: Stage) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.gateways import FORMS
 from tests.visits import Site, Visit, open_site, visit
@@ -150,6 +150,17 @@ def test_an_error_goes_with_its_correction(visitor: Visit) -> None:
     expect(email).to_have_attribute("aria-describedby", "either")
 
 
+def test_a_long_text_is_told_to_be_too_long_and_not_cut(visitor: Visit) -> None:
+    visitor.open()
+    visitor.fill_in()
+    visitor.page.locator("[name=message]").fill("")
+    visitor.page.locator("[name=message]").focus()
+    visitor.page.keyboard.insert_text("x" * 5001)
+    visitor.press()
+    expect(visitor.page.locator("#f-message-error")).to_contain_text("5000")
+    assert len(visitor.page.locator("[name=message]").input_value()) == 5001
+
+
 def test_a_lost_network_is_waited_out(visitor: Visit) -> None:
     before = visitor.site.count()
     visitor.open()
@@ -226,6 +237,93 @@ def test_what_is_changed_meanwhile_waits_for_the_button(visitor: Visit) -> None:
     visitor.press()
     visitor.page.wait_for_url(THANKS)
     assert visitor.site.count() == before + 1
+
+
+def hold_back(visitor: Visit) -> list[Route]:
+    """The posts from now on, which wait."""
+    held: list[Route] = []
+
+    def wait(route: Route) -> None:
+        if route.request.method == "POST":
+            held.append(route)
+        else:
+            route.fallback()
+
+    visitor.page.route("**/f/*", wait)
+    return held
+
+
+def test_what_is_changed_while_an_attempt_is_under_way_waits_for_the_button(visitor: Visit) -> None:
+    before = visitor.site.count()
+    visitor.open()
+    visitor.fill_in(message="Medan den gick.")
+    held = hold_back(visitor)
+    visitor.press()
+    says(visitor, "Skickar")
+    visitor.page.locator("[name=message]").fill("Ändrad medan den gick.")
+    held.pop().abort()
+    says(visitor, "skicka när du är klar")
+    ((_, kept),) = visitor.page.evaluate(KEPT)
+    assert not kept["send"]
+    assert ["message", "Ändrad medan den gick."] in kept["pairs"]
+    visitor.page.unroute_all(behavior="wait")
+    visitor.page.evaluate("dispatchEvent(new Event('online'))")
+    says(visitor, "skicka när du är klar")
+    assert visitor.site.count() == before
+    visitor.press()
+    visitor.page.wait_for_url(THANKS)
+    assert visitor.site.count() == before + 1
+    assert visitor.site.read_newest()["message"] == "Ändrad medan den gick."
+
+
+def test_what_was_kept_is_sent_in_the_language_of_the_page_that_is_shown(visitor: Visit) -> None:
+    visitor.open("/f/kontakt?lang=sv")
+    visitor.fill_in(message="Svensk.")
+    visitor.answer()
+    visitor.press()
+    says(visitor, "Vi får inget svar")
+    visitor.page.locator("[name=message]").fill("Engelsk.")
+    says(visitor, "skicka när du är klar")
+    visitor.page.get_by_role("link", name="English").click()
+    says(visitor, "send it when you are ready")
+    assert visitor.page.locator("[name=message]").input_value() == "Engelsk."
+    visitor.answer_no_more()
+    visitor.press()
+    visitor.page.wait_for_url(THANKS)
+    assert visitor.site.read_newest()["language"] == "en"
+
+
+def test_a_page_that_comes_back_from_the_browsers_memory_says_what_still_waits(visitor: Visit) -> None:
+    visitor.open()
+    visitor.fill_in(message="Ur minnet.")
+    visitor.answer()
+    visitor.press()
+    says(visitor, "Vi får inget svar")
+    back = "dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"
+    visitor.page.evaluate(back)
+    says(visitor, "Vi får inget svar")
+    visitor.page.locator("[name=message]").fill("Ändrat.")
+    visitor.page.evaluate(back)
+    says(visitor, "skicka när du är klar")
+
+
+def test_the_last_attempt_of_the_half_hour_keeps_nothing_anew(visitor: Visit) -> None:
+    visitor.page.clock.install()
+    visitor.open()
+    visitor.fill_in(message="Gammal.")
+    visitor.answer()
+    visitor.press()
+    says(visitor, "Vi får inget svar")
+    held = hold_back(visitor)
+    visitor.page.evaluate("dispatchEvent(new Event('online'))")
+    says(visitor, "Skickar")
+    visitor.page.clock.fast_forward("30:01")
+    assert visitor.page.evaluate(KEPT) == []
+    held.pop().abort()
+    says(visitor, "Vi har ingen bekräftelse")
+    assert visitor.page.evaluate(KEPT) == []
+    visitor.page.locator("[name=message]").fill("Ny.")
+    assert visitor.page.evaluate(KEPT) == []
 
 
 def test_after_half_an_hour_nothing_is_kept(visitor: Visit) -> None:
@@ -316,6 +414,23 @@ def test_who_hears_of_the_acceptance_may_go_on_by_herself(visitor: Visit) -> Non
     expect(visitor.page).to_have_url(re.compile(r"/f/kontakt$"))
     visitor.page.locator("button[type=submit]").dispatch_event("click")
     assert len(visitor.posts()) == 1
+
+
+def test_a_lead_whose_thanks_cannot_be_shown_has_arrived_all_the_same(visitor: Visit) -> None:
+    visitor.open()
+    visitor.fill_in(message="Tacket kom bort.")
+    visitor.page.route("**/thanks/**", lambda route: route.abort())
+    visitor.press()
+    says(visitor, "Det har kommit fram. Ditt referensnummer:")
+    name, told = visitor.events[-1]
+    assert name == "accepted"
+    says(visitor, told["reference"])
+    expect(visitor.page).to_have_url(re.compile(r"/f/kontakt$"))
+    before = visitor.site.count()
+    visitor.page.unroute("**/thanks/**")
+    visitor.press()
+    visitor.page.wait_for_url(re.compile(told["id"]))
+    assert visitor.site.count() == before
 
 
 def test_what_is_written_late_goes_along(visitor: Visit) -> None:

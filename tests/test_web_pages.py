@@ -111,6 +111,16 @@ async def test_the_language_is_the_addresss_then_the_browsers(
         assert read_page(answer).language == language
 
 
+async def test_the_other_language_keeps_what_the_address_filled_in_and_nothing_typed(tmp_path: Path) -> None:
+    async with open_gateway(tmp_path) as gateway:
+        page = await gateway.client.get("/f/kontakt?lang=sv&message=Prefylld&utm_source=x")
+        [link] = re.findall(r'<a href="(\?[^"]*)" lang="en"', page.text)
+        assert link == "?utm_source=x&amp;message=Prefylld&amp;lang=en"
+        answer = await send(gateway, read_page(page), email="fel")
+        [link] = re.findall(r'<a href="(\?[^"]*)" lang="en"', answer.text)
+        assert link == "?utm_source=x&amp;lang=en"
+
+
 async def test_a_campaign_reaches_the_lead(tmp_path: Path) -> None:
     async with open_gateway(tmp_path) as gateway:
         page = await open_page(gateway, CAMPAIGN, Referer="https://www.google.com/search?q=x")

@@ -206,6 +206,8 @@ class Pages:
                 errors=errors,
                 hints=_hint(values, language),
                 hidden=hidden,
+                # What was posted is typed, and stands in no address.
+                prefilled=values if status == 200 else _NOTHING,
                 framed=framed,
                 problem_status=status if status in {429, 503} else None,
             )

@@ -56,12 +56,14 @@ class Renderer:
         errors: Sequence[FieldError] = (),
         hints: Mapping[str, str] = _NOTHING,
         hidden: Mapping[str, str] = _NOTHING,
+        prefilled: Mapping[str, str] = _NOTHING,
         framed: bool | None = False,
         problem_status: int | None = None,
     ) -> bytes:
         """The form's page, with `errors` in their order and `values` as they were typed.
 
         `hidden` goes along unseen; the page's own token, language and notice version cannot be overruled by it.
+        `prefilled` are those of the values that the page's address held, and that of the other language may hold.
         `problem_status` is for what no field is to blame for, such as 503: the page says so and keeps the values.
         """
         entry = Entry(values=values, errors=errors, hints=hints)
@@ -78,7 +80,7 @@ class Renderer:
             language=language,
             framed=framed,
             told={"status": problem_status},
-            carried=carried,
+            carried={**carried, **prefilled},
             action=action,
             entry=entry,
             rows=rows,

@@ -35,6 +35,7 @@ def write_words(language: str, *, either: bool) -> str:
         "sending": gettext("Sending…"),
         "slow": gettext("Still sending. This takes longer than usual."),
         "sent": gettext("It has arrived."),
+        "reference": gettext("Your reference"),
         "lost": gettext(
             "We get no answer, so we cannot say that your message has arrived. What you wrote is still here. We"
             " keep trying for as long as this page is open, and it will arrive only once."

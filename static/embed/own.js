@@ -5,14 +5,14 @@ const TEXTS = {
   sv: {
     sending: "Skickar …",
     wrong: count => (count === 1 ? "En sak behöver rättas." : `${count} saker behöver rättas.`),
-    offline: "Du har ingen förbindelse just nu. Det du skrev finns kvar; skicka igen när du är ansluten.",
+    offline: "Vi får inget svar just nu. Det du skrev finns kvar; skicka igen om en stund.",
     thanks: "Tack! Vi har tagit emot ditt meddelande.",
     reference: "Din referens:"
   },
   en: {
     sending: "Sending …",
     wrong: count => (count === 1 ? "One thing needs to be corrected." : `${count} things need to be corrected.`),
-    offline: "You have no connection right now. What you wrote is still here; please send it again once you are online.",
+    offline: "We get no answer right now. What you wrote is still here; please send it again in a while.",
     thanks: "Thank you! We have received your message.",
     reference: "Your reference:"
   }
@@ -33,30 +33,32 @@ const newKey = () => crypto.randomUUID?.() || Array.from(crypto.getRandomValues(
 export function enhance(el, one, base, describe, hear, admit) {
   const set = el.dataset;
   const name = set.leadgateForm;
-  const lang = /^en/.test(set.leadgateLang || document.documentElement.lang) ? "en" : "sv";
+  const lang = /^en/i.test(set.leadgateLang || document.documentElement.lang) ? "en" : "sv";
   const text = TEXTS[lang];
   const tell = (type, more) => hear(el, { source: "leadgate", v: 1, type, formId: name, ...more });
   const unknown = new Set();
   const written = new Map();
   const shown = {};
   let key = newKey();
-  let words;
-  let sent = false;
-  let busy = false;
+  let words, sent, busy;
+
+  // What stood in this form before, as in a page that was kept and comes back: it is not the page's own.
+  const tidy = () => el.querySelectorAll(".leadgate-own").forEach(old => old.remove());
+  tidy();
 
   // What is wrong is told beside the fields, in the words of the form's own definition. What the page itself requires
   // stays required, unless it has put that off.
   const lax = el.noValidate;
   el.noValidate = true;
   el.method = "post";
-  if (!el.hasAttribute("action")) el.action = `${base}/f/${name}`;
+  const bare = !el.hasAttribute("action");
+  if (bare) el.action = `${base}/f/${name}`;
 
   // --- the form's own definition; where it cannot be had, the console names the cause
 
   const learn = async () => {
     if (words) return;
-    const signal = AbortSignal.timeout?.(LONGEST);
-    words = await fetch(`${base}/api/v1/forms/${name}`, { signal })
+    words = await fetch(`${base}/api/v1/forms/${name}`, { signal: AbortSignal.timeout?.(LONGEST) })
       .then(answer => (answer.ok ? answer.json() : explain()))
       .catch(explain);
     if (words) admit(`^(${words.parameters.join("|").replaceAll(".", "\\.")})$`);
@@ -73,7 +75,7 @@ export function enhance(el, one, base, describe, hear, admit) {
   one.update = () => {
     if (sent) return;
     const { pageUrl, receiver, params, fields } = describe(set);
-    const values = { pageUrl, receiver, language: set.leadgateLang || lang, ...params, ...shown };
+    const values = { pageUrl, receiver, language: lang, ...params, ...shown };
     for (const key in fields) values[declare(key)] = fields[key];
     for (const [key, input] of written) if (!values[key]) input.remove() ?? written.delete(key);
     for (const key in values) if (values[key]) write(key, values[key]);
@@ -88,10 +90,11 @@ export function enhance(el, one, base, describe, hear, admit) {
 
   const write = (key, value) => {
     let input = written.get(key);
-    // An input of the page's own goes before.
-    if (!input && el.elements.namedItem(key)) return;
     if (!input) {
-      input = Object.assign(document.createElement("input"), { type: "hidden", name: key });
+      // An input of the page's own goes before.
+      if (el.elements.namedItem(key)) return;
+      input = document.createElement("input");
+      Object.assign(input, { type: "hidden", name: key, className: "leadgate-own" });
       el.prepend(input);
       written.set(key, input);
     }
@@ -119,10 +122,11 @@ export function enhance(el, one, base, describe, hear, admit) {
   const read = () => {
     const flat = {};
     for (const [key, value] of new FormData(el)) {
-      if (typeof value === "string" && value.trim() && !unknown.has(key)) flat[key] = value;
+      if (value.trim?.() && !unknown.has(key)) flat[key] = value;
     }
-    for (const { type, name, checked } of el.elements) {
-      if (type === "checkbox" && name && !unknown.has(name)) flat[name] = checked;
+    // Of a disabled box nothing is said, as a browser says nothing.
+    for (const { type, name, checked, willValidate } of el.elements) {
+      if (type === "checkbox" && willValidate && name && !unknown.has(name)) flat[name] = checked;
     }
     const body = {};
     for (const key in flat) {
@@ -135,44 +139,44 @@ export function enhance(el, one, base, describe, hear, admit) {
 
   // --- what is told beside the fields
 
-  const status = Object.assign(document.createElement("p"), { className: "leadgate-status" });
-  status.setAttribute("role", "status");
+  const status = document.createElement("p");
+  Object.assign(status, { className: "leadgate-status leadgate-own", role: "status" });
   el.append(status);
 
+  // Of what stands for a field on this page, the first that can be seen.
   const controlOf = field => {
-    const found = el.elements.namedItem(field) || (/^(first|last)Name$/.test(field) && el.elements.namedItem("name"));
-    return found instanceof RadioNodeList ? found[0] : found;
+    const find = name => [...el.elements].find(control => control.name === name && control.type !== "hidden");
+    return find(field) || find({ firstName: "name", lastName: "name", email: "phone" }[field]);
   };
 
-  const clear = control => {
-    const shown = control?.leadgateError;
-    if (!shown) return;
-    shown.made ? shown.place.remove() : (shown.place.textContent = "");
-    control.removeAttribute("aria-invalid");
-    shown.described ? control.setAttribute("aria-describedby", shown.described) : control.removeAttribute("aria-describedby");
-    control.leadgateError = null;
-  };
+  const clear = control => control.leadgateError?.();
 
-  const mark = (control, field, detail) => {
+  const mark = (control, field, detail, spoken) => {
     if (control.leadgateError) return;
     const given = el.querySelector(`[data-leadgate-error="${CSS.escape(field)}"]`);
     const place = given || document.createElement("p");
-    const around = /checkbox|radio/.test(control.type) && (control.closest("fieldset") || control.closest("label"));
+    const group = /checkbox|radio/.test(control.type) && control.closest("fieldset");
+    const described = control.getAttribute("aria-describedby") || "";
     place.id ||= `leadgate-error-${++made}`;
     place.classList.add("leadgate-error");
     place.textContent = detail;
-    if (!given && around?.localName === "fieldset") around.append(place);
-    else if (!given) (around || control).after(place);
-    const described = control.getAttribute("aria-describedby");
+    place.lang = spoken;
+    // Not within the label, whose text is the field's name.
+    if (!given) group ? group.append(place) : (control.closest("label") || control).after(place);
     control.setAttribute("aria-invalid", "true");
-    control.setAttribute("aria-describedby", described ? `${place.id} ${described}` : place.id);
-    control.leadgateError = { place, made: !given, described };
+    control.setAttribute("aria-describedby", `${place.id} ${described}`.trim());
+    control.leadgateError = () => {
+      given ? (place.textContent = "") : place.remove();
+      control.removeAttribute("aria-invalid");
+      control.setAttribute("aria-describedby", described);
+      control.leadgateError = null;
+    };
   };
 
   const show = faults => {
     const elsewhere = [];
-    for (const { field, detail, control = controlOf(field) } of faults) {
-      if (control && control.type !== "hidden") mark(control, field, detail);
+    for (const { field, detail, spoken = lang, control = controlOf(field) } of faults) {
+      if (control) mark(control, field, detail, spoken);
       else elsewhere.push(detail);
     }
     status.textContent = [text.wrong(faults.length), ...elsewhere].join(" ");
@@ -186,13 +190,17 @@ export function enhance(el, one, base, describe, hear, admit) {
     for (const control of lax ? [] : el.elements) {
       const { willValidate, validity, name: field, validationMessage: detail } = control;
       const wrong = willValidate && (validity.valueMissing || validity.patternMismatch);
-      if (wrong && (!field || control === controlOf(field))) faults.push({ field, detail, control });
+      if (wrong && (!field || control === controlOf(field))) {
+        faults.push({ field, detail, control, spoken: navigator.language });
+      }
     }
     return faults;
   };
 
   const thank = reference => {
-    const given = document.querySelector(`[data-leadgate-thanks="${CSS.escape(name)}"]`);
+    const place = `[data-leadgate-thanks="${name}"]`;
+    // Two forms of one name may have each their own.
+    const given = el.parentNode.querySelector(place) || document.querySelector(place);
     const thanks = given || document.createElement("div");
     if (!given) {
       for (const line of [words?.thanks[lang] || text.thanks, `${text.reference} ${reference}`]) {
@@ -252,7 +260,7 @@ export function enhance(el, one, base, describe, hear, admit) {
     if (event.defaultPrevented) return;
     event.preventDefault();
     if (busy) return;
-    for (const control of el.elements) clear(control);
+    [...el.elements].forEach(clear);
     const faults = findFaults();
     if (faults[0]) return show(faults);
     busy = true;
@@ -269,7 +277,8 @@ export function enhance(el, one, base, describe, hear, admit) {
       // No answer. The same again is no second lead, whichever way it comes: the gateway knows it by its words.
       if (navigator.onLine) HTMLFormElement.prototype.submit.call(el);
       else tell("form-error", { code: "network" });
-      status.textContent = navigator.onLine ? "" : text.offline;
+      // Also when the browser posts it: the page's policy may forbid that, and nobody would say so.
+      status.textContent = text.offline;
     }
     busy = false;
     el.removeAttribute("aria-busy");
@@ -287,12 +296,17 @@ export function enhance(el, one, base, describe, hear, admit) {
   el.addEventListener("reset", () => {
     key = newKey();
     sent = false;
+    [...el.elements].forEach(clear);
     status.textContent = el.style.display = "";
     one.update();
   });
   one.leave = () => {
     el.removeEventListener("submit", submit);
     el.noValidate = lax;
+    // No late answer writes the context anew.
+    sent = true;
+    tidy();
+    if (bare) el.removeAttribute("action");
   };
   one.update();
   place().catch(() => {});

@@ -33,14 +33,13 @@
     // In a sandbox, or where the visitor has said so, there is no storage.
     try {
       const store = sessionStorage, given = consent.analytics;
-      if (document.querySelector("[data-leadgate-kiosk]") || given === false) delete store.leadgate;
+      if (given === false || document.querySelector("[data-leadgate-kiosk]")) delete store.leadgate;
       else if (given || document.querySelector("[data-leadgate-remember=session]")) {
         const kept = JSON.parse(store.leadgate || null) || { first: now, last: now };
         if (Object.keys(now)[0]) kept.last = now;
         store.leadgate = JSON.stringify(kept);
-        const both = { ...kept.last };
-        for (const name in kept.first) both["first_" + name] = kept.first[name];
-        return both;
+        for (const name of Object.keys(kept.first)) kept.last["first_" + name] = kept.first[name];
+        return kept.last;
       }
     } catch {}
     return now;
@@ -64,15 +63,15 @@
 
   // What a form says is told to its page; an accepted lead once, however often its thanks are loaded.
   const hear = (el, msg) => {
-    const what = msg.type.slice(5), id = msg.id, set = el.dataset;
+    const what = msg.type.slice(5), set = el.dataset;
     if (what == "submit") {
-      if (done[id]) return;
-      done[id] = 1;
+      if (done[msg.id]) return;
+      done[msg.id] = 1;
       if (msg.conversion) {
         const event = "generate_lead", layer = set.leadgateDatalayer || "dataLayer";
         const lead = {
           form_id: set.leadgateForm,
-          submission_id: id,
+          submission_id: msg.id,
           lead_source: set.leadgateLeadSource || "website"
         };
         if (set.leadgateValue) {
@@ -87,13 +86,18 @@
     if (what == "redirect" && /^https?:/.test(msg.url)) setTimeout(() => location.assign(msg.url), 300);
     el.dispatchEvent(new CustomEvent("leadgate:" + what, { bubbles: true, detail: msg }));
     if (what == "sending") call(window, "onBeforeFormSubmit", el, msg);
-    const callback = { ready: "Ready", sending: "Submit", submit: "Submitted", error: "SubmitError" }[what];
-    call(window, "onForm" + callback, el, msg);
+    call(
+      window,
+      "onForm" + { ready: "Ready", sending: "Submit", submit: "Submitted", error: "SubmitError" }[what],
+      el,
+      msg
+    );
   };
 
   const enframe = (el, name) => {
     const box = document.createElement("div"), fallback = box.cloneNode(), frame = document.createElement("iframe");
-    const set = el.dataset, embedId = "" + Math.random();
+    const set = el.dataset, embedId = "" + (all.size + Math.random());
+    // Its whole number is the form's place on the page, by which the frame finds what it has kept (static/frame.js).
     const head = { source: "leadgate", v: 1, embedId, formId: name };
     let height = set.leadgateHeight || 800, loads = 0, readies = 0;
     // Fallback and frame lie in one cell: nothing jumps when the one takes the other's place.
@@ -105,7 +109,7 @@
       if (readies) frame.contentWindow?.postMessage({ ...head, type: "context", ...describe(set) }, base);
     };
 
-    frame.name = `leadgate ${embedId} ${location.origin} ${set.leadgateKiosk}`;
+    frame.name = `leadgate ${embedId} ${origin} ${set.leadgateKiosk}`;
     frame.loading = "lazy";
     frame.referrerPolicy = "strict-origin-when-cross-origin";
     frame.sandbox = "allow-forms allow-scripts allow-same-origin allow-popups allow-top-navigation-by-user-activation";
@@ -123,22 +127,22 @@
     }, 3e3, ++loads);
     paint("visibility:hidden");
     box.style = "display:grid";
-    fallback.append(...el.childNodes);
     box.append(fallback, frame);
-    el.append(box);
+    // The observer hears of it, and puts what stands after it into the fallback.
+    el.prepend(box);
     const listen = ({ data, origin, source }) => {
       if (origin != base || source != frame.contentWindow || data.embedId != embedId) return;
-      const what = data.type.slice(5), ready = what == "ready";
-      if (ready) {
+      const what = data.type.slice(5);
+      if (what == "ready") {
         admit(data.parameters);
         frame.title = data.title;
       }
       if (what == "height-changed") height = Math.min(Math.max(data.height | 0, 60), 2e4);
-      else if (!ready || !readies) hear(el, data);
+      else if (what != "ready" || !readies) hear(el, data);
       paint("");
-      // The next page, or the summary of what is wrong, begins above what the visitor sees.
-      if ((what == "validation-failed" || ready && readies) && el.getBoundingClientRect().top < 0) el.scrollIntoView();
-      readies += ready;
+      // The thanks, or the summary of what is wrong, begin above what the visitor sees.
+      if (/^(v|sub)/.test(what) && el.getBoundingClientRect().top < 0) el.scrollIntoView();
+      readies += what == "ready";
       update();
     };
     addEventListener("message", listen);
@@ -162,14 +166,15 @@
   const update = () => {
     // Also where there is no form yet.
     track();
-    all.forEach(one => one.update?.());
+    all.forEach(({ update }) => update?.());
   };
   const mount = news => {
-    all.forEach((one, el) => {
-      if (!one.box.isConnected || el.dataset.leadgateForm != one.name) {
-        all.delete(el);
-        one.leave?.();
-      }
+    all.forEach(({ name, box, leave }, el) => {
+      // The fallback, also what of it the browser reads late.
+      while (el.contains(box.nextSibling)) box.firstChild.append(box.nextSibling);
+      if (box.isConnected && el.dataset.leadgateForm == name) return;
+      all.delete(el);
+      leave?.();
     });
     document.querySelectorAll("[data-leadgate-form]").forEach(el => {
       const name = el.dataset.leadgateForm;
