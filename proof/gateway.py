@@ -15,7 +15,7 @@ os.environ["LEADGATE_FAILPOINTS_SEED"] = _WHO
 
 from app import failpoints  # noqa: E402
 from app.cli import main  # noqa: E402
-from app.delivery import breaker, reconcile  # noqa: E402
+from app.delivery import breaker, proving, reconcile  # noqa: E402
 from app.store.settling import NotCreated  # noqa: E402
 from app.store.sqlite import SqliteDatabase  # noqa: E402
 from app.vitec.guard import SendGuard, read_boot_clock  # noqa: E402
@@ -29,7 +29,7 @@ def _plant(mutant: str) -> None:
     elif mutant == "short_settle":
         reconcile.Reconciler._weigh_absence = _believe_at_once  # type: ignore[method-assign]  # noqa: SLF001
     elif mutant == "no_canary":
-        reconcile.Reconciler.prove = _believe  # type: ignore[method-assign]
+        proving.Prover.prove = _believe  # type: ignore[method-assign]
 
 
 async def _send_again(self, parcel, create) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
