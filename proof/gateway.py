@@ -27,7 +27,8 @@ def _plant(mutant: str) -> None:
     if mutant == "blind_retry":
         reconcile.Reconciler.settle_unknown = _send_again  # type: ignore[method-assign]
     elif mutant == "short_settle":
-        reconcile.Reconciler._weigh_absence = _believe_at_once  # type: ignore[method-assign]  # noqa: SLF001
+        reconcile.Reconciler._measure_rest = _wait_for_nothing  # type: ignore[method-assign]  # noqa: SLF001
+        reconcile.Reconciler._weigh_absence = _send_again  # type: ignore[method-assign]  # noqa: SLF001
     elif mutant == "no_canary":
         proving.Prover.prove = _believe  # type: ignore[method-assign]
 
@@ -36,8 +37,8 @@ async def _send_again(self, parcel, create) -> None:  # type: ignore[no-untyped-
     await self._settle(parcel, NotCreated(attempt_id=create.attempt_id, why="mutant"))
 
 
-async def _believe_at_once(self, parcel, create, **_: object) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    await _send_again(self, parcel, create)
+def _wait_for_nothing(self, create) -> timedelta:  # type: ignore[no-untyped-def]  # noqa: ANN001, ARG001
+    return timedelta()
 
 
 async def _believe(self, parcel) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001, ARG001

@@ -44,8 +44,7 @@ class Reconciler:
     async def settle_unknown(self, parcel: Parcel, create: OpenCreate) -> None:
         """One look for a lead whose create is not known to have failed."""
         # Asked after the settle time only if that was over before the question was.
-        due = create.deadline_at - create.started_at + self.ledger.terms.settle
-        settled = create.observed >= due
+        remaining = self._measure_rest(create)
         contacts = await self.contacts.find(parcel)
         if contacts is None:
             return
@@ -58,9 +57,8 @@ class Reconciler:
                 await self._settle(parcel, self.ledger.later(parcel))
             case Barred(why):
                 await self._decide_unproven(parcel, create, why)
-            case _ if not settled:
-                now = self.ledger.now()
-                at = next_look(now, deadline_at=create.deadline_at, remaining=due - create.observed)
+            case _ if remaining > timedelta():
+                at = next_look(self.ledger.now(), deadline_at=create.deadline_at, remaining=remaining)
                 await self._settle(parcel, TryLater(at=at, spend_try=False))
             case Gone() if not parcel.claim.resolved_anew:
                 await self._settle(parcel, ResolveAnew())
@@ -72,6 +70,10 @@ class Reconciler:
                 await self._weigh_absence(parcel, create)
             case _:
                 assert_never(look)
+
+    def _measure_rest(self, create: OpenCreate) -> timedelta:
+        """Of the settle time, in observed time."""
+        return create.deadline_at - create.started_at + self.ledger.terms.settle - create.observed
 
     async def _weigh_absence(self, parcel: Parcel, create: OpenCreate) -> None:
         if create.denied_at is None or create.observed <= create.denied_at:
