@@ -62,18 +62,24 @@ def _list_reasons(gettext: Gettext) -> Sentences:
             "reading leads back is not proven for this customer",
             gettext("reading leads back is not proven for this customer"),
         ),
+        ("the person cannot be searched for", gettext("the person cannot be searched for")),
         (
-            "the store was restored, and reading is not proven",
-            gettext("the store was restored, and reading is not proven"),
+            r"(?P<number>\d+) contacts share the address",
+            gettext("{number} contacts share the address"),
         ),
         (
-            "the store was restored, and reading it back is refused",
-            gettext("the store was restored, and reading it back is refused"),
+            "a new lead of the contact's cannot be read",
+            gettext("a new lead of the contact's cannot be read"),
         ),
         (
             r"refused by Vitec \((?P<status>\d+)\):\s*",
             gettext("refused by Vitec ({status}), which does not say why"),
         ),
+        (
+            "the contact is gone, or what it had of leads",
+            gettext("the contact is gone, or what it had of leads"),
+        ),
+        ("it could not be looked for in 30 days", gettext("it could not be looked for in 30 days")),
         (
             r"refused by Vitec \((?P<status>\d+)\): (?P<words>.*)",
             gettext("refused by Vitec ({status}): {words}"),
@@ -87,8 +93,8 @@ def _list_reasons(gettext: Gettext) -> Sentences:
             gettext("not in Vitec after {number} creates of unknown outcome"),
         ),
         (
-            rf"{contact}(?:: (?P<number>\d+) contacts share the address|, and may not be searched for)?",
-            gettext("the contact may exist in Vitec, which cannot match this person again"),
+            rf"{contact}: (?P<why>.+)",
+            gettext("the contact may exist in Vitec, which cannot match this person again: {why}"),
         ),
         (
             "working on it has ended the process three times, with nothing else under way",

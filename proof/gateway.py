@@ -15,7 +15,7 @@ os.environ["LEADGATE_FAILPOINTS_SEED"] = _WHO
 
 from app import failpoints  # noqa: E402
 from app.cli import main  # noqa: E402
-from app.delivery import breaker, reconcile  # noqa: E402
+from app.delivery import breaker, proving, reconcile  # noqa: E402
 from app.store.settling import NotCreated  # noqa: E402
 from app.store.sqlite import SqliteDatabase  # noqa: E402
 from app.vitec.guard import SendGuard, read_boot_clock  # noqa: E402
@@ -27,17 +27,18 @@ def _plant(mutant: str) -> None:
     if mutant == "blind_retry":
         reconcile.Reconciler.settle_unknown = _send_again  # type: ignore[method-assign]
     elif mutant == "short_settle":
-        reconcile.Reconciler._weigh_absence = _believe_at_once  # type: ignore[method-assign]  # noqa: SLF001
+        reconcile.Reconciler._measure_rest = _wait_for_nothing  # type: ignore[method-assign]  # noqa: SLF001
+        reconcile.Reconciler._weigh_absence = _send_again  # type: ignore[method-assign]  # noqa: SLF001
     elif mutant == "no_canary":
-        reconcile.Reconciler.prove = _believe  # type: ignore[method-assign]
+        proving.Prover.prove = _believe  # type: ignore[method-assign]
 
 
 async def _send_again(self, parcel, create) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     await self._settle(parcel, NotCreated(attempt_id=create.attempt_id, why="mutant"))
 
 
-async def _believe_at_once(self, parcel, create, **_: object) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    await _send_again(self, parcel, create)
+def _wait_for_nothing(self, create) -> timedelta:  # type: ignore[no-untyped-def]  # noqa: ANN001, ARG001
+    return timedelta()
 
 
 async def _believe(self, parcel) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001, ARG001

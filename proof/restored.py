@@ -38,6 +38,7 @@ async def restore_backup(*, seed: int, leads: int, server: Server | None = None,
     """
     async with set_stage(seed=seed, server=server) as stage:
         visitors, gateway, half = stage.visitors, stage.gateway(), leads // 2
+        visitors.unmatchable = 0.5
         gateway.start()
         try:
             await stage.await_gateway()

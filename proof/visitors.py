@@ -33,6 +33,8 @@ class Visitors:
     """Lead id by person."""
     refusals: int = 0
     sent: int = 0
+    unmatchable: float = 0
+    """Odds that a person has one name alone: Vitec would make them anew at every call."""
 
     async def feed(self, count: int, *, per_second: float, first: int = 0) -> None:
         """Open loop: the next lead comes when its time has come, whatever became of the last."""
@@ -44,13 +46,13 @@ class Visitors:
     async def submit(self, person: str) -> None:
         """With a key, until it is acknowledged: as a careful caller does."""
         self.sent += 1
+        dice = Random(f"{self.seed}.{person}")
+        name = person.capitalize()
         body = {
-            "firstName": person.capitalize(),
-            "lastName": "Kaos",
+            "name": name if dice.random() < self.unmatchable else f"{name} Kaos",
             "email": f"{person}@example.com",
             "message": f"Jag heter {person}@.",
         }
-        dice = Random(f"{self.seed}.{person}")
         async with asyncio.timeout(PATIENCE):
             while True:
                 with suppress(httpx.HTTPError):

@@ -1,6 +1,5 @@
 """Creates whose answer was lost: looked for before anything is sent again."""
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -9,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.delivery import health
-from app.delivery.parcel import Terms
-from app.delivery.reconcile import MAY_EXIST
+from app.delivery.parcel import MAY_EXIST, Terms
 from app.errors import StoreUnavailable
 from app.lead import LeadState
 from app.sandbox.config import ARCHIVED_AGENT, LEAD_SOURCE, SOLVIKEN, SOLVIKEN_AGENT
@@ -18,8 +16,7 @@ from app.sandbox.faults import FaultOrder
 from app.store.circuits import slow_down
 from app.store.erasure import InVitec, erase_lead
 from app.store.gates import list_gates
-from app.store.operator import mark_restored, retry_lead
-from app.vitec.guard import read_boot_clock
+from app.store.operator import retry_lead
 from tests.deliveries import Rig, open_rig
 from tests.sandboxes import CUSTOMER, Running, run_sandbox
 from tests.stores import row_of
@@ -302,48 +299,6 @@ async def test_an_operators_retry_looks_before_it_sends(tmp_path: Path, sandbox:
         assert rig.copies(lead_id) == 1
 
 
-@pytest.mark.parametrize("arrived", [True, False])
-async def test_a_restored_store_sends_nothing_unseen(
-    tmp_path: Path, sandbox: Running, *, arrived: bool
-) -> None:
-    async with open_rig(tmp_path, sandbox) as rig:
-        await _prove(rig)
-        lead_id = await rig.submit()
-        if arrived:  # delivered in a life that the backup knows nothing of
-            claim = await rig.claim()
-            assert claim is not None
-            parcel = await rig.courier._prepare(claim)
-            assert parcel is not None
-            contact_id = await rig.courier._contacts.resolve(parcel)
-            body = json.loads(parcel.payload.lead) | {"contactId": contact_id}
-            deadline = read_boot_clock() + 5
-            await rig.courier.client.create_lead(parcel.login, CUSTOMER, body, deadline=deadline)
-        now = rig.now()
-        await rig.store.write(
-            lambda connection: mark_restored(
-                connection, first_look_at=now + timedelta(minutes=15), now=now, actor="eva"
-            )
-        )
-        assert not await rig.turn()
-        rig.pass_time(minutes=16)
-        assert await rig.turn()
-        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
-        assert rig.copies(lead_id) == 1
-
-
-async def test_a_restored_store_that_may_not_look_asks_a_human(tmp_path: Path, sandbox: Running) -> None:
-    async with open_rig(tmp_path, sandbox) as rig:
-        lead_id = await rig.submit()
-        now = rig.now()
-        await rig.store.write(
-            lambda connection: mark_restored(connection, first_look_at=now, now=now, actor="eva")
-        )
-        await rig.turn()
-        status = await rig.status(lead_id)
-        assert status.state is LeadState.HELD
-        assert status.reason == "may exist in Vitec: the store was restored, and reading is not proven"
-
-
 async def test_a_person_vitec_cannot_match_is_searched_for_before_resending(
     tmp_path: Path, sandbox: Running
 ) -> None:
@@ -444,6 +399,7 @@ async def test_a_lead_that_falls_back_to_another_customer_is_filed_there(
         while await rig.turn():
             pass
         assert rig.copies(lead_id) == 1
+        assert rig.calls("createLead") == 2
         row = await rig.store.read(partial(row_of, lead_id=lead_id))
         assert (row.state, row.login, row.customer_id) == (LeadState.DELIVERED, "default", SOLVIKEN.id)
         remains = await rig.store.write(partial(erase_lead, lead_id=lead_id, now=rig.now(), actor="eva"))

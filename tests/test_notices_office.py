@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from app.delivery.contacts import UNMATCHABLE
-from app.delivery.reconcile import MAY_EXIST
+from app.delivery.parcel import MAY_EXIST
 from app.lead import LeadState
 from app.sandbox.config import AGENT
 from app.store.operator import discard_lead, retry_lead

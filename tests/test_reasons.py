@@ -3,7 +3,7 @@
 import pytest
 
 from app.delivery.contacts import UNMATCHABLE
-from app.delivery.reconcile import MAY_EXIST
+from app.delivery.parcel import MAY_EXIST
 from app.i18n import get_translations
 from app.intake.accept import TEST_MODE
 from app.reasons import tell_choice, tell_reason
@@ -15,8 +15,11 @@ REASONS = {
     f"{MAY_EXIST}: reading it back is refused": "finns kanske i Vitec: vi får inte läsa tillbaka den",
     f"{MAY_EXIST}: the contact's leads could not be read before it was sent": "finns kanske i Vitec: kontaktens",
     f"{MAY_EXIST}: reading leads back is not proven for this customer": "finns kanske i Vitec: att",
-    f"{MAY_EXIST}: the store was restored, and reading is not proven": "finns kanske i Vitec: databasen",
-    f"{MAY_EXIST}: the store was restored, and reading it back is refused": "finns kanske i Vitec: databasen",
+    f"{MAY_EXIST}: the person cannot be searched for": "finns kanske i Vitec: personen kan inte sökas",
+    f"{MAY_EXIST}: 3 contacts share the address": "finns kanske i Vitec: 3 kontakter delar",
+    f"{MAY_EXIST}: a new lead of the contact's cannot be read": "finns kanske i Vitec: ett nytt lead",
+    f"{MAY_EXIST}: the contact is gone, or what it had of leads": "finns kanske i Vitec: kontakten",
+    f"{MAY_EXIST}: it could not be looked for in 30 days": "finns kanske i Vitec: det gick inte",
     "refused by Vitec (400): The field {x} is\nwrong: 1": "avvisad av Vitec (400): The field {x} is\nwrong: 1",
     "refused by Vitec (400): ": "avvisad av Vitec (400), som inte säger varför",
     "not delivered in 30 days": "inte levererad",
@@ -24,9 +27,8 @@ REASONS = {
     ERASED: "raderad",
     PURGED: "gallrad",
     "not in Vitec after 5 creates of unknown outcome": "finns inte i Vitec efter 5 försök",
-    UNMATCHABLE: "kontakten finns kanske",
     f"{UNMATCHABLE}: 3 contacts share the address": "kontakten finns kanske",
-    f"{UNMATCHABLE}, and may not be searched for": "kontakten finns kanske",
+    f"{UNMATCHABLE}: the person cannot be searched for": "kontakten finns kanske",
     "working on it has ended the process three times, with nothing else under way": "arbetet med den",
     "the forms file has no form 'kontakt' any more": "formulärfilen har inte längre något formulär ”kontakt”",
     "the form is in test mode: nothing is sent to Vitec": "formuläret är i testläge",

@@ -206,7 +206,7 @@ class StoreAndModel(RuleBasedStateMachine):
     def _start(self, claimed: Claim) -> int:
         customer_id = self.kept[claimed.lead_id].new.customer_id
         with self.connection.begin_nested():
-            payload = freeze_payload(
+            payload, _ = freeze_payload(
                 self.connection,
                 claimed,
                 PAYLOAD,

@@ -1,6 +1,7 @@
 """What a person decides about a lead, and how leads are found and read back."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from app.lead import (
     Notice,
     UtmTag,
 )
+from app.store.erasure import erase_lead
 from app.store.history import load_history
 from app.store.leads import (
     find_lead_id,
@@ -31,15 +33,18 @@ from app.store.leads import (
     load_lead,
     write_body,
 )
-from app.store.operator import discard_lead, release_lead, retry_lead
-from app.store.outbox import LeaseLost, finish_attempt
+from app.store.operator import discard_lead, mark_restored, release_lead, retry_lead
+from app.store.outbox import LeaseLost, finish_attempt, freeze_payload
+from app.store.reconciling import has_unresolved
 from app.store.schema import leads, outbox
 from app.store.settling import Delivered, Hold, Settlement, settle
-from tests.stores import LEASE, NOW, SECOND, begin, claim, keep, must_claim, row_of
+from app.store.standing import load_standing
+from tests.stores import ACCOUNT, LEASE, NOW, PAYLOAD, SECOND, begin, claim, keep, must_claim, row_of
 
 pytest_plugins = ["tests.store_fixtures"]
 
-LATER = NOW + timedelta(hours=1)
+HOUR = timedelta(hours=1)
+LATER = NOW + HOUR
 
 
 def discard_as_test(connection: Connection, lead_id: str, **rest: Any) -> None:
@@ -127,7 +132,34 @@ def test_a_retried_lead_is_due_at_once_and_starts_its_schedule_anew(connection: 
     assert (row.next_attempt_at, row.tries, row.crashes, row.reason) == (LATER, 0, 0, None)
     assert (row.state_at, row.leased_until) == (LATER, None)
     assert must_claim(connection, now=LATER).payload_version is None  # mapped anew
+
+
+def test_a_contact_stands_while_it_is_the_same_person_at_the_same_customer(connection: Connection) -> None:
+    lead_id = held_after(connection, "refused")
+    retry_lead(connection, lead_id, now=LATER, actor="Eva")
+    claimed = must_claim(connection, now=LATER)
+    freeze_payload(connection, claimed, PAYLOAD, account=ACCOUNT, notes=(), now=LATER)
+    assert row_of(connection, lead_id).contact_id == "C1"
+    other = replace(PAYLOAD, contact=b'{"customerId":"M1","firstName":"Eva"}')
+    freeze_payload(connection, claimed, other, account=ACCOUNT, notes=(), now=LATER)
     assert row_of(connection, lead_id).contact_id is None
+
+
+def test_a_contact_of_one_customer_is_none_of_anothers(connection: Connection) -> None:
+    lead_id = held_after(connection, "refused")
+    retry_lead(connection, lead_id, locate=lambda _: ELSEWHERE, now=LATER, actor="Eva")
+    assert row_of(connection, lead_id).contact_id is None
+
+
+@pytest.mark.parametrize(("verb", "state"), [("retried", "held"), ("released", "quarantined")])
+def test_nobodys_hurry_shortens_the_wait_after_a_restore(
+    connection: Connection, verb: str, state: str
+) -> None:
+    lead_id = put(connection, state)
+    mark_restored(connection, first_look_at=LATER + HOUR, now=LATER, actor="Eva")
+    COMMANDS[verb](connection, lead_id, now=LATER, actor="Eva")
+    assert row_of(connection, lead_id).next_attempt_at == LATER + HOUR
+    assert must_claim(connection, now=LATER + HOUR).may_be_forgotten
 
 
 @pytest.mark.parametrize("outcome", ["open", "unknown"])
@@ -136,6 +168,17 @@ def test_what_may_exist_in_vitec_keeps_its_payload(connection: Connection, outco
     retry_lead(connection, lead_id, now=LATER, actor="Eva")
     again = must_claim(connection, now=LATER)
     assert (again.payload_version, again.contact_id, again.has_open_create) == (1, "C1", True)
+
+
+def test_what_is_discarded_is_looked_for_no_more(connection: Connection) -> None:
+    lead_id = held_after(connection, "unknown")
+    assert has_unresolved(connection)
+    assert load_standing(connection).unresolved == 1
+    discard_lead(connection, lead_id, reason="it is there", now=LATER, actor="Eva")
+    assert not has_unresolved(connection)
+    assert load_standing(connection).unresolved == 0
+    remains = erase_lead(connection, lead_id, now=LATER, actor="Eva")
+    assert [one.may_have_more for one in remains.in_vitec] == [True]
 
 
 ELSEWHERE = Account(login="other", customer_id="M2")

@@ -107,6 +107,7 @@ def test_a_claim_tells_what_its_turn_needs(connection: Connection) -> None:
         form="kontakt",
         fence=1,
         leased_until=NOW + LEASE,
+        pending_since=NOW,
         tries=0,
         payload_version=None,
         contact_id=None,
@@ -251,7 +252,7 @@ def test_an_expired_lease_keeps_nobody_waiting(connection: Connection) -> None:
 def test_a_payload_is_frozen_to_the_byte(connection: Connection) -> None:
     lead_id = keep(connection)
     claimed = must_claim(connection)
-    frozen = freeze_payload(
+    frozen, _ = freeze_payload(
         connection, claimed, PAYLOAD, account=ACCOUNT, notes=[Note(code="name_cut", detail="30")], now=NOW
     )
     assert frozen.version == 1
@@ -265,7 +266,7 @@ def test_a_payload_frozen_anew_is_the_next_version(connection: Connection) -> No
     lead_id = keep(connection)
     claimed = must_claim(connection)
     versions = [
-        freeze_payload(connection, claimed, PAYLOAD, account=ACCOUNT, notes=(), now=NOW).version
+        freeze_payload(connection, claimed, PAYLOAD, account=ACCOUNT, notes=(), now=NOW)[0].version
         for _ in range(3)
     ]
     assert versions == [1, 2, 3]

@@ -20,7 +20,8 @@ from app.store.migrate import upgrade
 from app.store.outbox import clear_leases
 from app.store.quarantine import list_unnamed, mark_named
 from app.store.queues import Selection
-from app.store.schema import gates, leads, outbox
+from app.store.reconciling import has_unresolved, tick
+from app.store.schema import gates, leads, meta, outbox
 from app.store.sqlite import open_writer
 from app.store.standing import load_standing
 from app.store.words import Proof
@@ -179,8 +180,17 @@ def test_a_scrape_walks_what_is_undelivered_alone(full: Engine, analysed: bool) 
     assert outbox_steps == [
         "SCAN outbox USING INDEX ix_outbox_due",
         "SCAN outbox USING INDEX ix_outbox_waiting_for_people",
+        "SEARCH outbox USING PRIMARY KEY (lead_id=?)",  # of an unresolved create
     ]
     assert any("ix_attempts_unresolved" in step for step in plan)
+
+
+def test_what_is_unresolved_is_found_among_the_unresolved_alone(full: Engine) -> None:
+    with full.begin() as connection:
+        connection.execute(insert(meta).values(name="ticked_at", value="0"))
+    plan = explain(full, has_unresolved) + explain(full, partial(tick, now=NOW))
+    assert sum("ix_attempts_unresolved" in step for step in plan) == 2
+    assert scans(plan) == []
 
 
 def test_an_audit_walks_a_slice_of_what_was_delivered(full: Engine) -> None:

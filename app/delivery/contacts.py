@@ -2,21 +2,17 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from app.delivery.ledger import Ledger
+from app.delivery.lookout import Barred, Blind, Gone, Lookout
 from app.delivery.parcel import Parcel
+from app.failpoints import reach
 from app.forms.model import CallGroup
+from app.store.outbox import may_have_contact
 from app.store.settling import AttemptEnd, ContactFound, Decision, Hold, Settlement
-from app.vitec.answers import (
-    Answer,
-    Forbidden,
-    Found,
-    Misdirected,
-    Unauthorized,
-    Unknown,
-    classify_contact,
-    classify_read,
-)
+from app.vitec.answers import Found, Unknown, classify_contact
 from app.vitec.client import VitecClient
 from app.vitec.contact import is_matchable, list_typed
 from app.vitec.readings import parse_contact_ids
@@ -28,23 +24,52 @@ UNMATCHABLE = "the contact may exist in Vitec, which cannot match this person ag
 class ContactDesk:
     client: VitecClient
     ledger: Ledger
+    lookout: Lookout
 
     async def resolve(self, parcel: Parcel) -> str | None:
         """The contact's id, committed; None when the lead's turn is over."""
-        if parcel.claim.contact_unknown and not _can_repeat(parcel):
-            return await self._search(parcel)
-        return await self._update(parcel)
+        if _can_repeat(parcel) or not await self._may_have_contact(parcel):
+            return await self.update(parcel)
+        found = await self.search(parcel)
+        decision: Decision
+        match found:
+            case ():
+                return await self.update(parcel)
+            case (contact_id,):
+                return contact_id
+            case Blind():
+                decision = self.ledger.later(parcel)
+            case Barred(why):
+                decision = Hold(reason=f"{UNMATCHABLE}: {why}")
+            case _:
+                decision = Hold(reason=f"{UNMATCHABLE}: {tell_many(found)}")
+        await self.ledger.settle(parcel.claim, Settlement(decision=decision))
+        return None
 
-    async def _update(self, parcel: Parcel) -> str | None:
+    async def find(self, parcel: Parcel) -> tuple[str, ...] | Blind | Barred | None:
+        """Those under whom a lead may be that was sent before; None when the lead's turn is over.
+
+        Its own contact. Where that is not known, and Vitec would make the person again: whoever a search finds.
+        """
+        claim = parcel.claim
+        if claim.contact_id is not None:
+            return (claim.contact_id,)
+        if (claim.has_open_create or claim.may_be_forgotten) and not _can_repeat(parcel):
+            return await self.search(parcel)
+        contact_id = await self.resolve(parcel)
+        return None if contact_id is None else (contact_id,)
+
+    async def update(self, parcel: Parcel) -> str | None:
+        """Has Vitec match the person, or make a contact of them. None when the lead's turn is over."""
         await self.ledger.pace.wait()
         attempt_id = await self.ledger.begin(parcel, "contact")
         payload = parcel.payload
         answer = await self.client.update_contact(parcel.login, payload.contact_type, payload.contact)
-        await self._count(parcel, answer)
+        await self.ledger.health.record(parcel.login.base_url, answer, lead_id=parcel.claim.lead_id)
         outcome = classify_contact(answer, values=list_typed(parcel.lead))
         if isinstance(outcome, Found):
             end = AttemptEnd(attempt_id=attempt_id, outcome="done", status=answer.status, vitec_id=outcome.id)
-            return await self._keep(parcel, outcome.id, end)
+            return await self.keep(parcel, outcome.id, end)
         # Repeating an unknown outcome is safe where Vitec matches; elsewhere the next turn searches first.
         decision = self.ledger.later(parcel) if isinstance(outcome, Unknown) else None
         await self.ledger.fail(
@@ -52,41 +77,43 @@ class ContactDesk:
         )
         return None
 
-    async def _search(self, parcel: Parcel) -> str | None:
-        """For a person whom an earlier call may have made, and whom Vitec would make again."""
-        contact = parcel.lead.contact
-        await self.ledger.pace.wait()
-        if contact.email:
-            answer = await self.client.search_by_email(parcel.login, parcel.customer_id, contact.email)
-        elif contact.phone:
-            answer = await self.client.search_by_phone(parcel.login, parcel.customer_id, contact.phone)
+    async def search(self, parcel: Parcel) -> tuple[str, ...] | Blind | Barred:
+        """Who has the address that Vitec was told, or would be. The only one found is the lead's contact."""
+        body: dict[str, Any] = json.loads(parcel.payload.contact)
+        login, customer_id = parcel.login, parcel.customer_id
+        email = body.get("email", {}).get("emailAddress")
+        phone = body.get("cellPhone") or body.get("telePhone") or body.get("switchPhone") or ""
+        cannot = Barred("the person cannot be searched for")
+        if not (email or phone) or await self.lookout.is_barred(parcel):
+            return cannot
+        if email:
+            call = self.client.search_by_email(login, customer_id, email)
         else:
-            await self._end(parcel, Hold(reason=UNMATCHABLE))
-            return None
-        await self._count(parcel, answer)
-        ids = parse_contact_ids(answer, parcel.payload.contact_type)
-        if isinstance(classify_read(answer), Unauthorized | Forbidden | Misdirected):
-            await self._end(parcel, Hold(reason=f"{UNMATCHABLE}, and may not be searched for"))
-            return None
-        if ids is None:
-            await self._end(parcel, self.ledger.later(parcel))
-            return None
-        if len(ids) > 1:
-            await self._end(parcel, Hold(reason=f"{UNMATCHABLE}: {len(ids)} contacts share the address"))
-            return None
-        return await self._keep(parcel, ids[0], None) if ids else await self._update(parcel)
+            call = self.client.search_by_phone(login, customer_id, phone)
+        answer = await self.lookout.ask(parcel, call)
+        told = parse_contact_ids(answer, parcel.payload.contact_type)
+        found = await self.lookout.weigh(parcel, answer, told)
+        if isinstance(found, Gone | Barred):
+            return cannot
+        if isinstance(found, tuple) and len(found) == 1:
+            await self.keep(parcel, found[0])
+        return found
 
-    async def _keep(self, parcel: Parcel, contact_id: str, end: AttemptEnd | None) -> str:
+    async def keep(self, parcel: Parcel, contact_id: str, end: AttemptEnd | None = None) -> str:
         opens = parcel.gate(CallGroup.CONTACT) if end else None
         decision = ContactFound(contact_id=contact_id)
         await self.ledger.settle(parcel.claim, Settlement(decision=decision, attempt=end, opens=opens))
+        reach("after_contact")
         return contact_id
 
-    async def _end(self, parcel: Parcel, decision: Decision) -> None:
-        await self.ledger.settle(parcel.claim, Settlement(decision=decision))
+    async def _may_have_contact(self, parcel: Parcel) -> bool:
+        return await self.ledger.store.read(
+            partial(may_have_contact, lead_id=parcel.claim.lead_id, customer_id=parcel.customer_id)
+        )
 
-    async def _count(self, parcel: Parcel, answer: Answer) -> None:
-        await self.ledger.health.record(parcel.login.base_url, answer, lead_id=parcel.claim.lead_id)
+
+def tell_many(contact_ids: tuple[str, ...]) -> str:
+    return f"{len(contact_ids)} contacts share the address"
 
 
 def _can_repeat(parcel: Parcel) -> bool:

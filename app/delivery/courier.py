@@ -8,8 +8,10 @@ from typing import Any
 
 from app.delivery.contacts import ContactDesk
 from app.delivery.ledger import Ledger
+from app.delivery.lookout import Lookout
 from app.delivery.parcel import Parcel, Terms
-from app.delivery.reconcile import MAY_EXIST, Barred, Blind, Reconciler, Seen
+from app.delivery.proving import Prover
+from app.delivery.reconcile import Reconciler
 from app.errors import KeyMissing, LeadNotFound, StoreUnavailable
 from app.failpoints import reach
 from app.forms.live import LiveForms
@@ -35,7 +37,6 @@ from app.vitec.client import VitecClient
 from app.vitec.contact import list_typed, map_contact
 from app.vitec.guard import read_boot_clock
 from app.vitec.payload import encode, map_lead
-from app.vitec.readings import parse_lead_ids
 
 _log = get_logger("delivery")
 
@@ -59,12 +60,22 @@ class Courier:
         return self.ledger.terms
 
     @property
+    def _lookout(self) -> Lookout:
+        return Lookout(client=self.client, ledger=self.ledger)
+
+    @property
     def _contacts(self) -> ContactDesk:
-        return ContactDesk(client=self.client, ledger=self.ledger)
+        return ContactDesk(client=self.client, ledger=self.ledger, lookout=self._lookout)
+
+    @property
+    def _prover(self) -> Prover:
+        return Prover(lookout=self._lookout, ledger=self.ledger)
 
     @property
     def _reconciler(self) -> Reconciler:
-        return Reconciler(client=self.client, ledger=self.ledger)
+        return Reconciler(
+            contacts=self._contacts, lookout=self._lookout, prover=self._prover, ledger=self.ledger
+        )
 
     async def deliver(self, claim: Claim) -> None:
         """One turn with a lead; it ends delivered, held, or due again later."""
@@ -95,11 +106,11 @@ class Courier:
             if create is not None:
                 await self._reconciler.settle_unknown(parcel, create)
             return
-        contact_id = claim.contact_id or await self._contacts.resolve(parcel)
-        reach("after_contact")
-        if contact_id is None:
-            return
-        if not claim.reconcile_first or await self._is_absent(parcel, contact_id):
+        if claim.reconcile_first:
+            contact_id = await self._reconciler.rule_out(parcel)
+        else:
+            contact_id = claim.contact_id or await self._contacts.resolve(parcel)
+        if contact_id is not None:
             await self._create_lead(parcel, contact_id)
 
     async def _prepare(self, claim: Claim) -> Parcel | None:
@@ -123,10 +134,12 @@ class Courier:
         if login is None:
             await self._hold(claim, f"there is no login {destination.vitec!r} for Vitec")
             return None
-        payload = frozen or await self._freeze(claim, lead, form, destination)
+        payload, contact_id = (
+            (frozen, claim.contact_id) if frozen else await self._freeze(claim, lead, form, destination)
+        )
         customer_id = json.loads(payload.contact)["customerId"]
         return Parcel(
-            claim=claim,
+            claim=replace(claim, contact_id=contact_id),
             lead=lead,
             form=form,
             login=login,
@@ -148,8 +161,10 @@ class Courier:
             raise ValueError("no payload of this version's")
         return payload
 
-    async def _freeze(self, claim: Claim, lead: Lead, form: Form, destination: Destination) -> Payload:
-        """What is sent, mapped at the first attempt and the same ever after."""
+    async def _freeze(
+        self, claim: Claim, lead: Lead, form: Form, destination: Destination
+    ) -> tuple[Payload, str | None]:
+        """What is sent, mapped at the first attempt and the same ever after; and to which contact, if it is known."""
         contact = map_contact(lead, form, destination)
         body = map_lead(lead, form, destination, contact_id="", possible_duplicate=claim.possible_duplicate)
         payload = Payload(
@@ -166,33 +181,8 @@ class Courier:
             )
         )
 
-    async def _is_absent(self, parcel: Parcel, contact_id: str) -> bool:
-        """One look, for a lead that an operator sends again or that a restored store may have forgotten."""
-        look = await self._reconciler.look(parcel, contact_id=contact_id, known=frozenset())
-        decision: Decision
-        match look:
-            case Seen(ids) if ids:
-                decision = Delivered(vitec_lead_id=ids[0])
-            case Seen():
-                proven: bool | None = True
-                if parcel.claim.may_be_forgotten:
-                    proven = await self._reconciler.prove(parcel)
-                if proven:
-                    return True
-                decision = Hold(reason=f"{MAY_EXIST}: the store was restored, and reading is not proven")
-                if proven is None:
-                    decision = self.ledger.later(parcel)
-            case Blind():
-                decision = self.ledger.later(parcel)
-            case Barred():
-                if not parcel.claim.may_be_forgotten:
-                    return True  # every attempt on record was refused or never sent
-                decision = Hold(reason=f"{MAY_EXIST}: the store was restored, and reading it back is refused")
-        await self.ledger.settle(parcel.claim, Settlement(decision=decision))
-        return False
-
     async def _create_lead(self, parcel: Parcel, contact_id: str) -> None:
-        snapshot = await self._take_snapshot(parcel, contact_id)
+        snapshot = await self._lookout.take_snapshot(parcel, contact_id)
         await self.ledger.pace.wait()
         deadline = read_boot_clock() + self.terms.timeout.total_seconds()
         attempt_id = await self.ledger.begin(parcel, "create", snapshot=snapshot)
@@ -208,7 +198,7 @@ class Courier:
             opens = parcel.gate(CallGroup.CREATE)
             await self.ledger.settle(parcel.claim, Settlement(decision=delivered, attempt=end, opens=opens))
             self.ledger.store.announce_settled(parcel.claim.lead_id)
-            await self._reconciler.prove_by(parcel, contact_id=contact_id, vitec_lead_id=outcome.id)
+            await self._prover.prove_by(parcel, contact_id=contact_id, vitec_lead_id=outcome.id)
             return
         decision = self._decide_create(parcel, outcome)
         await self.ledger.fail(
@@ -226,19 +216,6 @@ class Courier:
             if outcome.about == "receiver" and form.fallback_receiver and not claim.fallen_back:
                 return FallBack(receiver=form.fallback_receiver)
         return None
-
-    async def _take_snapshot(self, parcel: Parcel, contact_id: str) -> tuple[str, ...] | None:
-        """The contact's lead ids as they stand; what cannot be read never keeps a lead from being sent."""
-        if parcel.claim.may_not_read:
-            return None
-        for _ in range(2):  # a moment's silence would leave an unknown outcome to a human
-            await self.ledger.pace.wait()
-            answer = await self.client.list_leads(parcel.login, parcel.customer_id, contact_id)
-            await self._count(parcel, answer)
-            if answer.status is not None:
-                break
-        await self._reconciler.note_bar(parcel, answer)
-        return parse_lead_ids(answer)
 
     async def _count(self, parcel: Parcel, answer: Answer) -> None:
         await self.ledger.health.record(parcel.login.base_url, answer, lead_id=parcel.claim.lead_id)

@@ -10,7 +10,7 @@ from random import Random, SystemRandom
 from app import tally
 from app.delivery.health import Health
 from app.delivery.pace import Pace
-from app.delivery.parcel import Parcel, Terms
+from app.delivery.parcel import MAY_EXIST, Parcel, Terms
 from app.delivery.policy import HOLD_AFTER, next_attempt, next_probe
 from app.errors import StoreUnavailable
 from app.forms.model import CallGroup, Login
@@ -152,11 +152,13 @@ class Ledger:
 
     def later(self, parcel: Parcel, *, not_before: Failure | None = None) -> Decision:
         """By schedule; a destination that is ill as a whole costs a lead no try."""
-        now = self.now()
-        if now - parcel.lead.received_at > HOLD_AFTER:
+        claim, now = parcel.claim, self.now()
+        if now - claim.pending_since > HOLD_AFTER:
+            if claim.has_open_create or claim.may_be_forgotten:
+                return Hold(reason=f"{MAY_EXIST}: it could not be looked for in 30 days")
             return Hold(reason="not delivered in 30 days")
         at = next_attempt(
-            parcel.claim.tries,
+            claim.tries,
             schedule=self.terms.schedule,
             now=now,
             random=self.random,

@@ -8,6 +8,9 @@ from app.forms.model import CallGroup, Form, Login
 from app.lead import Destination, Lead
 from app.store.words import Claim, GateKey, Payload
 
+MAY_EXIST = "may exist in Vitec"
+"""Why a lead is held whose create may have arrived; what keeps us from knowing follows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:

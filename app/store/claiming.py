@@ -28,6 +28,7 @@ from app.log import get_logger
 from app.store.gates import begin_probe
 from app.store.operator import mark_restored
 from app.store.queues import Queue, Selection, find_open_queues
+from app.store.reconciling import DENIED, FORGOTTEN
 from app.store.schema import IS_PENDING, IS_UNRESOLVED, Instant, attempts, gates, outbox
 from app.store.turns import take_turns
 from app.store.words import Claim
@@ -227,15 +228,16 @@ def _read_claim(connection: Connection, row: Row[Any], *, now: datetime, leased_
         form=row.form,
         fence=row.fence,
         leased_until=leased_until,
+        pending_since=row.state_at,
         tries=row.tries,
         crashes=row.crashes,
         payload_version=row.payload_version,
         contact_id=row.contact_id,
         has_open_create=last.get("create") in _NOT_KNOWN,
-        contact_unknown=last.get("contact") in _NOT_KNOWN,
         may_not_read=read_gate is not None and read_gate > now,
         reconcile_first=row.reconcile_first > 0,
-        may_be_forgotten=row.reconcile_first > 1,
+        may_be_forgotten=row.reconcile_first >= FORGOTTEN,
+        was_denied=row.reconcile_first == DENIED,
         resolved_anew=bool(row.resolved_anew),
         fallen_back=bool(row.fallen_back),
         possible_duplicate=bool(row.possible_duplicate),

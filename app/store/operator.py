@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, literal, not_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal, not_, select, update
 
 from app.errors import KeyMissing, LeadNotFound, OperatorError
 from app.lead import Account, Lead, LeadState
@@ -13,7 +13,7 @@ from app.store.history import add_event
 from app.store.inbox import find_place
 from app.store.leads import find_lead_id, load_lead
 from app.store.outbox import forget_words, has_unresolved_create
-from app.store.reconciling import load_open_create, resolve_create
+from app.store.reconciling import FORGOTTEN, SENT_AGAIN, load_open_create, resolve_create
 from app.store.schema import EPOCH, Instant, leads, outbox
 from app.store.words import Edit
 
@@ -59,28 +59,40 @@ def retry_lead(
             state=LeadState.PENDING,
             state_at=now if row.state == LeadState.HELD else outbox.c.state_at,
             reason=None,
-            next_attempt_at=now,
+            next_attempt_at=_not_before_first_look(now),
             tries=0,
             crashes=0,
             leased_until=None,
             fence=outbox.c.fence + 1,  # whoever held it before has no say any more
-            # A look first, and after a restore one that must be proven.
-            reconcile_first=case((outbox.c.reconcile_first > 1, 2), else_=1),
-            **_forget_payload(connection, lead_id, locate),
+            reconcile_first=case((_MAY_BE_FORGOTTEN, FORGOTTEN), else_=SENT_AGAIN),
+            **_forget_payload(connection, lead_id, locate, customer_id=row.customer_id),
         )
     )
     _record(connection, lead_id, "retried", row, now=now, actor=actor)
 
 
-def _forget_payload(connection: Connection, lead_id: str, locate: Locate) -> dict[str, int | str | None]:
+_MAY_BE_FORGOTTEN = outbox.c.reconcile_first > SENT_AGAIN
+
+
+def _not_before_first_look(now: datetime) -> ColumnElement[datetime]:
+    """At once; but a create that a restored store has forgotten must have come to its end, whoever is in a hurry."""
+    put_off = and_(_MAY_BE_FORGOTTEN, outbox.c.next_attempt_at > now)
+    return case((put_off, outbox.c.next_attempt_at), else_=literal(now, Instant))
+
+
+def _forget_payload(
+    connection: Connection, lead_id: str, locate: Locate, *, customer_id: str
+) -> dict[str, int | str | None]:
     """What was refused may be mapped anew, unless a create of the old payload may have reached Vitec.
 
     It gets one look all the same: a person decided, and people err about what has arrived.
     """
     if has_unresolved_create(connection, lead_id):
         return {}
-    again = {"resolved_anew": 0, "fallen_back": 0}
-    return {"payload_version": None, "contact_id": None, **again, **_file_anew(connection, lead_id, locate)}
+    filed = _file_anew(connection, lead_id, locate)
+    forgotten = {"payload_version": None, "resolved_anew": 0, "fallen_back": 0, **filed}
+    moves = filed.get("customer_id", customer_id) != customer_id
+    return forgotten | {"contact_id": None} if moves else forgotten
 
 
 def _file_anew(connection: Connection, lead_id: str, locate: Locate) -> dict[str, str]:
@@ -151,7 +163,7 @@ def release_lead(
             state=LeadState.PENDING,
             state_at=now,
             reason=None,
-            next_attempt_at=now,
+            next_attempt_at=_not_before_first_look(now),
             tries=0,
             **_file_anew(connection, lead_id, locate),
         )
@@ -232,13 +244,14 @@ def mark_restored(
     """
     undelivered = outbox.c.state.not_in((LeadState.DELIVERED, LeadState.DISCARDED))
     waits_already = and_(
-        outbox.c.reconcile_first == 2, func.coalesce(outbox.c.next_attempt_at, literal(EPOCH, Instant)) > now
+        outbox.c.reconcile_first == FORGOTTEN,
+        func.coalesce(outbox.c.next_attempt_at, literal(EPOCH, Instant)) > now,
     )
     marked = connection.execute(
         update(outbox)
         .where(undelivered, not_(waits_already))
         .values(
-            reconcile_first=2,
+            reconcile_first=FORGOTTEN,
             next_attempt_at=first_look_at,
             leased_until=None,
             fence=outbox.c.fence + 1,

@@ -49,19 +49,24 @@ def freeze_payload(
     account: Account,
     notes: Iterable[Note],
     now: datetime,
-) -> Payload:
-    """Keeps what will be sent, as the next version, and what had to be adapted. Raises LeaseLost.
+) -> tuple[Payload, str | None]:
+    """Keeps what will be sent, as the next version, and what had to be adapted; with its contact, if that is known.
+
+    Raises LeaseLost.
 
     The lead is filed from now on under the account that the payload is for: who sees it, who exports it, whose
-    gate it meets. The one foreseen when it came in may be another, by a fallback or a new forms file.
+    gate it meets. The one foreseen when it came in may be another, by a fallback or a new forms file. Its contact
+    stands while it is the same person at the same customer: Vitec might make another of who cannot be matched.
     """
     add_notes(connection, claim.lead_id, notes, now=now)
     versions = select(func.coalesce(func.max(payloads.c.version), 0)).where(
         payloads.c.lead_id == claim.lead_id
     )
-    frozen = replace(payload, version=connection.execute(versions).scalar_one() + 1)
+    newest = connection.execute(versions).scalar_one()
+    frozen = replace(payload, version=newest + 1)
+    contact_id = claim.contact_id if _is_same_person(connection, claim.lead_id, newest, frozen) else None
     filed = {"login": account.login, "customer_id": account.customer_id}
-    if not decide(connection, claim, payload_version=frozen.version, **filed):
+    if not decide(connection, claim, payload_version=frozen.version, contact_id=contact_id, **filed):
         raise LeaseLost(claim.lead_id)
     connection.execute(
         insert(payloads).values(
@@ -73,7 +78,17 @@ def freeze_payload(
             lead=frozen.lead,
         )
     )
-    return frozen
+    return frozen, contact_id
+
+
+def _is_same_person(connection: Connection, lead_id: str, version: int, payload: Payload) -> bool:
+    """Whether that earlier version was for the same contact."""
+    if version == 0:
+        return False
+    with suppress(KeyMissing):
+        earlier = load_payload(connection, lead_id, version=version)
+        return (earlier.contact_type, earlier.contact) == (payload.contact_type, payload.contact)
+    return False
 
 
 def load_payload(connection: Connection, lead_id: str, *, version: int) -> Payload:
@@ -97,6 +112,18 @@ def list_customers(connection: Connection, lead_id: str) -> dict[int, str]:
             payload = load_payload(connection, lead_id, version=version)
             found[version] = str(json.loads(payload.contact)["customerId"])
     return found
+
+
+def may_have_contact(connection: Connection, lead_id: str, *, customer_id: str) -> bool:
+    """Whether a call has made the lead's contact at this customer, or may have."""
+    versions = [one for one, at in list_customers(connection, lead_id).items() if at == customer_id]
+    made = select(attempts.c.id).where(
+        attempts.c.lead_id == lead_id,
+        attempts.c.kind == "contact",
+        attempts.c.outcome.in_(("open", "unknown", "done")),
+        attempts.c.payload_version.in_(versions),
+    )
+    return bool(connection.execute(select(made.exists())).scalar_one())
 
 
 def forget_words(connection: Connection, lead_id: str) -> None:

@@ -4,11 +4,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, exists, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
+from app.lead import LeadState
 from app.store.schema import EPOCH, IS_UNRESOLVED, Instant, attempts, events, meta, outbox, read_paths
 
 TICK = timedelta(seconds=1)
+# What `reconcile_first` says of a lead that is looked for before anything is sent.
+SENT_AGAIN = 1
+"""By an operator, all its creates being known to have failed: one look."""
+FORGOTTEN = 2
+"""A create may not be on record: its absence must be proven."""
+DENIED = 3
+"""So it must, and the first look has been in vain."""
 MAX_UNKNOWN_CREATES = 5
 """The first included; then a human decides."""
 
@@ -42,9 +62,25 @@ class ReadPath:
     checked_at: datetime | None
 
 
+# A discarded lead's stays unknown, for whoever erases it, and is looked for no more.
+_IS_LOOKED_FOR = exists().where(
+    outbox.c.lead_id == attempts.c.lead_id,
+    outbox.c.state.in_(literal_column(f"'{state}'") for state in (LeadState.PENDING, LeadState.HELD)),
+)
+IS_SOUGHT = and_(IS_UNRESOLVED, _IS_LOOKED_FOR)
+"""Of an attempt: a create whose outcome is not known, and matters still."""
+
+
 def has_unresolved(connection: Connection) -> bool:
-    """Whether any create's outcome is not known."""
-    return bool(connection.execute(select(exists().where(IS_UNRESOLVED))).scalar_one())
+    """Whether any create's outcome is not known whose lead may still be sent."""
+    return bool(connection.execute(select(exists().where(IS_SOUGHT))).scalar_one())
+
+
+def may_be_forgotten(connection: Connection, lead_id: str) -> bool:
+    """Whether a create of the lead may not be on record, or was only concluded not to have happened."""
+    restored = exists().where(events.c.lead_id == lead_id, events.c.kind == "restored")
+    concluded = exists().where(attempts.c.lead_id == lead_id, attempts.c.outcome == "not_created")
+    return bool(connection.execute(select(or_(restored, concluded))).scalar_one())
 
 
 def load_open_create(connection: Connection, lead_id: str) -> OpenCreate | None:
@@ -115,7 +151,7 @@ def resolve_create(
 
 
 def tick(connection: Connection, *, now: datetime) -> bool:
-    """Credits one second of observed time to every unresolved create; at most once a second among all workers.
+    """Credits one second of observed time to every create that is sought; at most once a second among all workers.
 
     A clock that jumped ahead credits one second, one that jumped back none: time is only ever lost.
     """
@@ -134,7 +170,7 @@ def tick(connection: Connection, *, now: datetime) -> bool:
         return False
     connection.execute(
         update(attempts)
-        .where(IS_UNRESOLVED)
+        .where(IS_SOUGHT)
         .values(settle_seen_us=attempts.c.settle_seen_us + int(TICK / timedelta(microseconds=1)))
     )
     return True

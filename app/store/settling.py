@@ -18,7 +18,7 @@ from app.store.outbox import (
     suspect_duplicate,
     wait_at_gate,
 )
-from app.store.reconciling import note_denial, resolve_create
+from app.store.reconciling import DENIED, FORGOTTEN, may_be_forgotten, note_denial, resolve_create
 from app.store.schema import outbox
 from app.store.words import Claim, GateKey
 
@@ -72,9 +72,10 @@ class CloseGate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopted:
-    """A create of unknown outcome was found in Vitec."""
+    """The lead was found in Vitec."""
 
-    attempt_id: int
+    attempt_id: int | None = None
+    """The create of unknown outcome that made it; None where no such one is on record."""
     vitec_lead_ids: tuple[str, ...]
     """Oldest first; more than one is an alarm."""
 
@@ -83,7 +84,8 @@ class Adopted:
 class LookAgain:
     """It was looked for in vain after the settle time: the first of two answers that count."""
 
-    attempt_id: int
+    attempt_id: int | None = None
+    """The create of unknown outcome; None where no such one is on record."""
     at: datetime
 
 
@@ -128,8 +130,6 @@ class Settlement:
     attempt: AttemptEnd | None = None
     opens: GateKey | None = None
     """The gate that this answer shows to be open."""
-    closes: CloseGate | None = None
-    """The gate of another group of calls that was met on the way."""
     notes: tuple[Note, ...] = field(default=())
 
 
@@ -147,8 +147,6 @@ def settle(connection: Connection, claim: Claim, settlement: Settlement, *, now:
         )
     if settlement.opens is not None and open_gate(connection, settlement.opens):
         add_event(connection, claim.lead_id, "gate_opened", now=now, group=settlement.opens.call_group)
-    if settlement.closes is not None:
-        _close(connection, claim, settlement.closes, now=now)
     add_notes(connection, claim.lead_id, settlement.notes, now=now)
     match settlement.decision:
         case Delivered(vitec_lead_id=vitec_lead_id):
@@ -169,23 +167,12 @@ def settle(connection: Connection, claim: Claim, settlement: Settlement, *, now:
 def _adopt(connection: Connection, claim: Claim, adopted: Adopted, *, now: datetime) -> None:
     """A fact: it is there."""
     oldest, *others = adopted.vitec_lead_ids
-    resolve_create(connection, adopted.attempt_id, outcome="done", now=now, vitec_id=oldest)
+    if adopted.attempt_id is not None:
+        resolve_create(connection, adopted.attempt_id, outcome="done", now=now, vitec_id=oldest)
     mark_delivered(connection, claim.lead_id, vitec_lead_id=oldest, now=now)
     add_event(connection, claim.lead_id, "reconciled", now=now, vitecId=oldest)
     for other in others:
         suspect_duplicate(connection, claim.lead_id, vitec_id=other, now=now)
-
-
-def _close(connection: Connection, claim: Claim, closing: CloseGate, *, now: datetime) -> None:
-    close_gate(
-        connection,
-        closing.key,
-        claim,
-        status=closing.status,
-        probe_at=closing.probe_at,
-        credential=closing.credential,
-        now=now,
-    )
 
 
 def _decide(
@@ -206,12 +193,22 @@ def _decide(
                     resolve_create(connection, decision.not_created, outcome="not_created", now=now)
             return held
         case CloseGate():
-            _close(connection, claim, decision, now=now)
+            close_gate(
+                connection,
+                decision.key,
+                claim,
+                status=decision.status,
+                probe_at=decision.probe_at,
+                credential=decision.credential,
+                now=now,
+            )
             return wait_at_gate(connection, claim, decision.key, now=now)
         case LookAgain():
             waiting = reschedule(connection, claim, next_attempt_at=decision.at, spend_try=False)
-            if waiting:
+            if waiting and decision.attempt_id is not None:
                 note_denial(connection, decision.attempt_id)
+            elif waiting:
+                _change(connection, claim.lead_id, reconcile_first=DENIED)
             return waiting
         case _:
             return _start_over(connection, claim, decision, now=now)
@@ -221,6 +218,7 @@ def _start_over(
     connection: Connection, claim: Claim, decision: NotCreated | ResolveAnew | FallBack, *, now: datetime
 ) -> bool:
     """The lead goes its way again, at once, and its history says why."""
+    changed: dict[str, int | None]
     match decision:
         case NotCreated():
             # With a warning in its message it is another payload.
@@ -230,15 +228,27 @@ def _start_over(
             kind, detail = "not_created", {"reason": decision.why}
         case ResolveAnew():
             changed = {"resolved_anew": 1, "contact_id": None}
+            changed |= _look_there_first(connection, claim)
             kind, detail = "contact_resolved_anew", {}
         case FallBack():
-            changed = {"fallen_back": 1, "payload_version": None, "contact_id": None}
+            changed = {"fallen_back": 1, "payload_version": None}
+            changed |= _look_there_first(connection, claim)
             kind, detail = "fallback_receiver", {"receiver": decision.receiver}
     if not reschedule(connection, claim, next_attempt_at=now, spend_try=False):
         return False
     if changed:
-        connection.execute(update(outbox).where(outbox.c.lead_id == claim.lead_id).values(**changed))
+        _change(connection, claim.lead_id, **changed)
     if isinstance(decision, NotCreated):
         resolve_create(connection, decision.attempt_id, outcome="not_created", now=now)
     add_event(connection, claim.lead_id, kind, now=now, **detail)
     return True
+
+
+def _look_there_first(connection: Connection, claim: Claim) -> dict[str, int | None]:
+    """At another contact there may be a lead that was looked for at the former one, or forgotten."""
+    forgotten = not claim.possible_duplicate and may_be_forgotten(connection, claim.lead_id)
+    return {"reconcile_first": FORGOTTEN} if forgotten else {}
+
+
+def _change(connection: Connection, lead_id: str, **values: int | None) -> None:
+    connection.execute(update(outbox).where(outbox.c.lead_id == lead_id).values(**values))

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, literal_column, select
 from app.lead import LeadState
 from app.store.circuits import Circuit, load_circuits
 from app.store.gates import list_gates
-from app.store.schema import IS_PENDING, IS_UNRESOLVED, attempts, leads, outbox
+from app.store.reconciling import IS_SOUGHT
+from app.store.schema import IS_PENDING, attempts, leads, outbox
 from app.store.words import Gate
 
 # As the partial index has it.
@@ -25,7 +26,7 @@ class Standing:
     oldest: Mapping[LeadState, datetime]
     """When the oldest pending lead was received, and since when the oldest held or quarantined one waits."""
     unresolved: int
-    """Creates whose outcome is not known."""
+    """Creates whose outcome is not known, of leads that may still be sent."""
     gates: Sequence[Gate]
     """Those closed."""
     circuits: Sequence[Circuit]
@@ -49,7 +50,7 @@ def load_standing(connection: Connection) -> Standing:
     for state, form, count, first in connection.execute(grouped):
         counts[LeadState(state), form] = count
         oldest[LeadState(state)] = min(first, oldest.get(LeadState(state), first))
-    unresolved = connection.execute(select(func.count()).select_from(attempts).where(IS_UNRESOLVED))
+    unresolved = connection.execute(select(func.count()).select_from(attempts).where(IS_SOUGHT))
     return Standing(
         leads=counts,
         oldest=oldest,

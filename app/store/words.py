@@ -101,6 +101,8 @@ class Claim:
     fence: int
     """Rises with each claim; a decision by an older fence changes nothing."""
     leased_until: datetime
+    pending_since: datetime
+    """When it came in, or when a person last sent it again or let it go."""
     tries: int
     crashes: int = 0
     """Earlier claims in a row that never came to an end."""
@@ -108,14 +110,14 @@ class Claim:
     contact_id: str | None
     has_open_create: bool
     """A create was begun and its outcome is not known: it must not be sent again unseen."""
-    contact_unknown: bool = False
-    """The last contact call may have made a contact."""
     may_not_read: bool = False
     """The gate for reading is closed."""
     reconcile_first: bool = False
     """It is looked for in Vitec before anything is sent."""
     may_be_forgotten: bool = False
-    """The store was restored: a create may not be on record."""
+    """A create may not be on record, the store being restored, or may have been looked for in the wrong place."""
+    was_denied: bool = False
+    """It has been looked for once in vain; that counts from the second time on."""
     resolved_anew: bool = False
     fallen_back: bool = False
     possible_duplicate: bool = False
