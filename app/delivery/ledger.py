@@ -152,7 +152,7 @@ class Ledger:
 
     def later(self, parcel: Parcel, *, not_before: Failure | None = None) -> Decision:
         """By schedule; a destination that is ill as a whole costs a lead no try."""
-        now = self.now()
+        now, base_url = self.now(), parcel.login.base_url
         if now - parcel.lead.received_at > HOLD_AFTER:
             return Hold(reason="not delivered in 30 days")
         at = next_attempt(
@@ -162,7 +162,8 @@ class Ledger:
             random=self.random,
             not_before=not_before.retry_after if isinstance(not_before, NotTaken | Unknown) else None,
         )
-        return TryLater(at=at, spend_try=not self.health.is_ill(parcel.login.base_url))
+        own = self.health.has_failed_on_trial(base_url, parcel.claim.lead_id)
+        return TryLater(at=at, spend_try=own or not self.health.is_ill(base_url))
 
     async def close_gate(self, parcel: Parcel, group: CallGroup, status: int) -> CloseGate:
         key = parcel.gate(group)

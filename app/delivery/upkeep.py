@@ -132,8 +132,10 @@ def list_logins(forms: LiveForms) -> Mapping[str, frozenset[str]]:
 
 def _find_customer(forms: LiveForms, base_url: str) -> tuple[Login, str] | None:
     current = forms.current
-    for form in current.forms.values():
-        login = current.logins.get(form.destination.vitec)
+    own = (form.destination.account for form in current.forms.values())
+    for account in (*own, *current.accounts()):
+        login = current.logins.get(account.login)
         if login is not None and login.base_url == base_url:
-            return login, form.destination.customer_id
+            return login, account.customer_id
     return None
+    """Somebody to ask for there: of the forms' own if there is one, else of those that receivers name."""

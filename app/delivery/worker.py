@@ -11,6 +11,7 @@ from app.delivery.courier import Courier
 from app.delivery.upkeep import Upkeep, list_logins
 from app.errors import StoreError
 from app.log import get_logger
+from app.store.circuits import Circuit
 from app.store.claiming import claim_in_order
 from app.store.queues import Selection
 from app.store.store import Store
@@ -88,7 +89,7 @@ class Worker:
                 settle=terms.settle + terms.timeout,
                 now=now,
                 leased_until=now + terms.lease,
-                selection=self._select(),
+                selection=self.select(),
                 alone=not self._turns,
             )
         )
@@ -97,20 +98,32 @@ class Worker:
             self._holds_suspect = claim.crashes > 0
         return claim
 
-    def _select(self) -> Selection:
-        circuits = self.courier.ledger.health.circuits
+    def select(self) -> Selection:
+        tried = self._list_tried()
         return Selection(
             after_form=self._last_form,
             shut=self._find_shut(),
-            allowances={
-                logins: circuits[base_url].allowance
-                for base_url, logins in list_logins(self.courier.forms).items()
-                if base_url in circuits and circuits[base_url].state == "trying"
-            },
+            allowances={logins: circuit.allowance for circuit, logins in tried},
+            # Every other time: it may be just what cannot be read back that closes the door to all.
+            looks_first=frozenset(
+                login
+                for circuit, logins in tried
+                if circuit.allowance == 1 and circuit.openings % 2 == 1
+                for login in logins
+            ),
             per_customer=self._per_customer(),
         )
 
     def _find_shut(self) -> frozenset[str]:
+    def _list_tried(self) -> list[tuple[Circuit, frozenset[str]]]:
+        """The destinations that are being tried, and their logins."""
+        circuits = self.courier.ledger.health.circuits
+        return [
+            (circuits[base_url], logins)
+            for base_url, logins in list_logins(self.courier.forms).items()
+            if base_url in circuits and circuits[base_url].state == "trying"
+        ]
+
         """The logins whose destination is not called at all for now."""
         circuits = self.courier.ledger.health.circuits
         return frozenset(
