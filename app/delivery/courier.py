@@ -118,37 +118,46 @@ class Courier:
             return None
         receiver = form.fallback_receiver if claim.fallen_back else lead.receiver
         destination = self.forms.current.destination(form, receiver)
+        payload = await self._load_frozen(claim)
+        if payload is not None:
+            destination = self._keep_to(payload, claim, destination)
         login = self.forms.current.logins.get(destination.vitec)
         if login is None:
             await self._hold(claim, f"there is no login {destination.vitec!r} for Vitec")
             return None
-        payload = await self._freeze(claim, lead, form, destination)
-        customer_id = json.loads(payload.contact)["customerId"]
+        payload = payload or await self._freeze(claim, lead, form, destination)
         return Parcel(
-            claim=claim,
-            lead=lead,
-            form=form,
-            login=login,
-            destination=replace(destination, customer_id=customer_id),
-            payload=payload,
+            claim=claim, lead=lead, form=form, login=login, destination=destination, payload=payload
         )
 
     async def _hold(self, claim: Claim, reason: str) -> None:
         await self.ledger.settle(claim, Settlement(decision=Hold(reason=reason)))
 
+    async def _load_frozen(self, claim: Claim) -> Payload | None:
+        """What is sent, the same at every attempt; None before the first."""
+        if claim.payload_version is None:
+            return None
+        return await self.ledger.store.read(
+            partial(load_payload, lead_id=claim.lead_id, version=claim.payload_version)
+        )
+
+    def _keep_to(self, payload: Payload, claim: Claim, destination: Destination) -> Destination:
+        """Whose customer and login a frozen payload is for, whatever its form says by now.
+
+        A login that is gone has only been renamed where the form still goes to the same customer.
+        """
+        customer_id = json.loads(payload.contact)["customerId"]
+        renamed = claim.login not in self.forms.current.logins and customer_id == destination.customer_id
+        login = destination.vitec if renamed else claim.login
+        return replace(destination, customer_id=customer_id, vitec=login)
+
     async def _freeze(self, claim: Claim, lead: Lead, form: Form, destination: Destination) -> Payload:
-        """What is sent, mapped at the first attempt and the same ever after."""
-        store = self.ledger.store
-        if claim.payload_version is not None:
-            return await store.read(
-                partial(load_payload, lead_id=claim.lead_id, version=claim.payload_version)
-            )
         contact = map_contact(lead, form, destination)
         body = map_lead(lead, form, destination, contact_id="", possible_duplicate=claim.possible_duplicate)
         payload = Payload(
             version=0, contact_type=contact.kind, contact=encode(contact.body), lead=encode(body).decode()
         )
-        return await store.write(
+        return await self.ledger.store.write(
             partial(
                 freeze_payload,
                 claim=claim,

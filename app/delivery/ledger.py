@@ -133,8 +133,9 @@ class Ledger:
             detail=describe(outcome),
         )
         decision = decision or await self.decide(parcel, outcome, group)
-        refused = isinstance(outcome, Unauthorized | Forbidden | Misdirected)
-        opens = parcel.gate(group) if answer.status is not None and not refused else None
+        # A 429 or a 5xx may be said by whoever stands before Vitec, to a login that it would refuse.
+        let_in = isinstance(outcome, Refused) or answer.succeeded
+        opens = parcel.gate(group) if let_in else None
         await self.settle(parcel.claim, Settlement(decision=decision, attempt=end, opens=opens))
 
     async def decide(self, parcel: Parcel, outcome: Failure, group: CallGroup) -> Decision:

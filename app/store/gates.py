@@ -84,6 +84,11 @@ def open_gate(connection: Connection, key: GateKey) -> bool:
     return opened.rowcount > 0
 
 
+def forget_gate(connection: Connection, key: GateKey) -> None:
+    """Its login has another address by now: what the former one refused counts no more."""
+    connection.execute(delete(gates).where(*_is(key)))
+
+
 def probe_now(
     connection: Connection, *, customers: Collection[str] | None = None, now: datetime, actor: str
 ) -> int:
