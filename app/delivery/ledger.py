@@ -17,7 +17,7 @@ from app.forms.model import CallGroup, Login
 from app.identity import made_at
 from app.log import get_logger
 from app.store.gates import count_probes
-from app.store.outbox import start_attempt
+from app.store.outbox import renew_lease, start_attempt
 from app.store.settling import (
     Adopted,
     AttemptEnd,
@@ -80,11 +80,17 @@ class Ledger:
                 payload_version=parcel.payload.version,
                 now=now,
                 deadline_at=now + self.terms.timeout,
+                leased_until=now + self.terms.lease,
                 snapshot=snapshot,
             )
         )
         self.store.note_attempt(attempt_id)
         return attempt_id
+
+    async def go_on(self, parcel: Parcel) -> None:
+        """Before the next of more calls than a lease allows for. Raises LeaseLost."""
+        until = self.now() + self.terms.lease
+        await self.store.write(partial(renew_lease, claim=parcel.claim, leased_until=until))
 
     async def settle(self, claim: Claim, settlement: Settlement) -> None:
         took_effect = await self._record(claim, settlement)

@@ -157,7 +157,8 @@ class Reconciler:
 
     async def _read_each(self, parcel: Parcel, candidates: Sequence[str]) -> Look:
         found: list[tuple[str, str]] = []
-        for candidate in candidates:
+        for candidate in candidates:  # as many as the person has leads
+            await self.ledger.go_on(parcel)
             answer = await self._ask(
                 parcel, self.client.read_incoming(parcel.login, parcel.customer_id, candidate)
             )

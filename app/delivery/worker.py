@@ -13,6 +13,7 @@ from app.errors import StoreError
 from app.log import get_logger
 from app.store.circuits import Circuit
 from app.store.claiming import claim_in_order
+from app.store.outbox import give_back
 from app.store.queues import Selection
 from app.store.store import Store
 from app.store.words import Claim
@@ -114,7 +115,6 @@ class Worker:
             per_customer=self._per_customer(),
         )
 
-    def _find_shut(self) -> frozenset[str]:
     def _list_tried(self) -> list[tuple[Circuit, frozenset[str]]]:
         """The destinations that are being tried, and their logins."""
         circuits = self.courier.ledger.health.circuits
@@ -124,6 +124,7 @@ class Worker:
             if base_url in circuits and circuits[base_url].state == "trying"
         ]
 
+    def _find_shut(self) -> frozenset[str]:
         """The logins whose destination is not called at all for now."""
         circuits = self.courier.ledger.health.circuits
         return frozenset(
@@ -148,8 +149,20 @@ class Worker:
         """A defect in one lead's turn must stop neither the worker nor the next lead: its lease runs out."""
         try:
             await self.courier.deliver(claim)
+        except asyncio.CancelledError:
+            await self._give_back(claim)
+            raise
         except Exception:  # noqa: BLE001
             _log.error("turn_failed", lead=claim.lead_id, form=claim.form, exc_info=True)
+
+    async def _give_back(self, claim: Claim) -> None:
+        """Cut off by a stop, which is no crash. What it has begun is in the ledger, and looked for."""
+        # By then Vitec is done with what was under way: two calls at once would race into two contacts.
+        at = self._now() + self.courier.terms.timeout
+        try:
+            await self._store.write(partial(give_back, claim=claim, next_attempt_at=at))
+        except StoreError as error:
+            _log.warning("lease_not_given_back", lead=claim.lead_id, cause=type(error).__name__)
 
     def _end_turn(self, turn: asyncio.Task[None]) -> None:
         self._turns.discard(turn)
@@ -168,7 +181,7 @@ class Worker:
         return monotonic() - self._turned_at < _TURNS_WITHIN.total_seconds()
 
     async def stop(self, *, grace: timedelta) -> None:
-        """Claims no more and waits for the turns under way. What is cut off is in the ledger, and looked for."""
+        """Claims no more and waits for the turns under way. What is cut off is given back."""
         self._stopping = True
         self._wake.set()
         if self._turns:
