@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_either_database")]
 pytest_plugins = ["tests.store_fixtures"]
 
 HOUR = timedelta(hours=1)
-BO = {"email": "bo@example.com", "phone": None, "firstName": "Bo"}
+BO = {"email": "bo@example.com", "phone": "070-174 06 06", "firstName": "Bo"}
 FAILED = Answer(sent=True, status=500)
 SILENT = Answer(sent=True, error="ReadTimeout")
 
@@ -188,8 +189,7 @@ async def test_another_process_that_opens_it_makes_no_wait_shorter(tmp_path: Pat
     async with open_rig(tmp_path, sandbox) as rig:
         now, url = rig.now(), sandbox.url
         for wait in (HOUR, timedelta(seconds=15)):
-            until = now + wait
-            await rig.store.write(lambda write, until=until: open_circuit(write, url, until=until, now=now))
+            await rig.store.write(partial(open_circuit, base_url=url, until=now + wait, now=now))
         await rig.upkeep.do_once()
         assert (circuit(rig).until, circuit(rig).openings) == (now + HOUR, 2)
 

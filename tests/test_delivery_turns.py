@@ -86,7 +86,7 @@ async def test_a_stop_makes_no_suspect_innocent(tmp_path: Path, sandbox: Running
 
 
 async def test_a_look_at_very_many_leads_outlasts_its_lease_and_is_nobody_elses(
-    tmp_path: Path, sandbox: Running
+    tmp_path: Path, sandbox: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_rig(tmp_path, sandbox, deadline=DEADLINE) as rig:
         await rig.submit()
@@ -107,7 +107,7 @@ async def test_a_look_at_very_many_leads_outlasts_its_lease_and_is_nobody_elses(
             others.append(await rig.claim(suspects=True))
             return await read(*arguments)
 
-        rig.courier.client.read_incoming = read_slowly  # type: ignore[method-assign]
+        monkeypatch.setattr(rig.courier.client, "read_incoming", read_slowly)
         await rig.courier.deliver(claim)
         assert len(others) >= 30
         assert not any(others)
