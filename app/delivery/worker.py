@@ -158,9 +158,9 @@ class Worker:
     async def _give_back(self, claim: Claim) -> None:
         """Cut off by a stop, which is no crash. What it has begun is in the ledger, and looked for."""
         # By then Vitec is done with what was under way: two calls at once would race into two contacts.
-        at = self._now() + self.courier.terms.timeout
+        not_before = self._now() + self.courier.terms.timeout
         try:
-            await self._store.write(partial(give_back, claim=claim, next_attempt_at=at))
+            await self._store.write(partial(give_back, claim=claim, not_before=not_before))
         except StoreError as error:
             _log.warning("lease_not_given_back", lead=claim.lead_id, cause=type(error).__name__)
 

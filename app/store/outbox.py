@@ -220,9 +220,14 @@ def renew_lease(connection: Connection, claim: Claim, *, leased_until: datetime)
         raise LeaseLost(claim.lead_id)
 
 
-def give_back(connection: Connection, claim: Claim, *, next_attempt_at: datetime) -> None:
-    """Ends a turn that was cut off: no crash, and no proof that there would have been none."""
-    decide(connection, claim, leased_until=None, next_attempt_at=next_attempt_at)
+def give_back(connection: Connection, claim: Claim, *, not_before: datetime) -> None:
+    """Ends a turn that was cut off: no crash, and no proof that there would have been none.
+
+    `not_before`: for what is sent again; a create that may have been taken is looked for at once.
+    """
+    looks = has_unresolved_create(connection, claim.lead_id)
+    later = {} if looks else {"next_attempt_at": not_before}
+    decide(connection, claim, leased_until=None, **later)
 
 
 def reschedule(
