@@ -1,6 +1,7 @@
 """One lead's way to Vitec, against the sandbox behind a real socket."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from app.errors import StoreUnavailable
+from app.forms.model import Forms
 from app.lead import LeadState
 from app.sandbox.config import AGENT, LEAD_SOURCE
 from app.store.gates import list_gates, probe_now
@@ -191,6 +193,36 @@ async def test_probes_of_a_refused_password_come_ever_more_rarely(tmp_path: Path
         assert waits == [timedelta(minutes=5), timedelta(hours=1), timedelta(days=1), timedelta(days=1)]
 
 
+async def test_a_probe_that_meets_another_trouble_does_not_open_its_gate(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        rig.fault("401", operation="updatePerson", times=2)
+        await rig.submit()
+        await rig.turn()
+        rig.pass_time(minutes=5)
+        await rig.turn()
+        for trouble in ("500_before", "429", "401"):
+            [gate] = await rig.store.read(list_gates)
+            assert (gate.status, gate.probes) == (401, 1)
+            rig.moment = gate.probe_at
+            rig.fault(trouble, operation="updatePerson", times=1)
+            assert await rig.turn()
+        [gate] = await rig.store.read(list_gates)
+        assert (gate.probes, gate.probe_at - rig.now()) == (2, timedelta(days=1))
+
+
+async def test_a_mended_address_has_refused_nobody(tmp_path: Path, sandbox: Running) -> None:
+    async with open_rig(tmp_path, sandbox, base_url=f"{sandbox.url}/wrong") as rig:
+        lead_id = await rig.submit()
+        await rig.turn()
+        assert len(await rig.store.read(list_gates)) == 1
+        rig.forms.current = make_forms(tmp_path, make_login(sandbox.url))
+        await rig.live(seconds=6)
+        assert await rig.store.read(list_gates) == []
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+
+
 async def test_another_customer_is_not_behind_a_closed_gate(tmp_path: Path, sandbox: Running) -> None:
     text = """
     [defaults]
@@ -267,6 +299,71 @@ async def test_a_clock_set_back_is_followed_once_it_can_be_written(
         rig.pass_time(minutes=1)
         await rig.turn()
         assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+
+
+async def test_what_is_under_way_goes_where_it_was_bound_when_its_form_goes_elsewhere(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        lead_id = await _leave_under_way(rig)
+        rig.forms.current = _move(rig, tmp_path, customer_id="M30011")
+        await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+        assert await rig.store.read(list_gates) == []
+        assert rig.vitec_contacts[0].customer_id == CUSTOMER
+        await rig.submit(email="bo@example.com", phone="070-174 06 06")
+        await rig.turn()
+        [gate] = await rig.store.read(list_gates)  # what comes in by now goes by the other login
+        assert (gate.key.login, gate.key.customer_id) == ("other", "M30011")
+
+
+@pytest.mark.parametrize(
+    ("customer_id", "state", "reason"),
+    [
+        (CUSTOMER, LeadState.DELIVERED, None),
+        ("M30011", LeadState.HELD, "there is no login 'default' for Vitec"),
+    ],
+)
+async def test_a_login_that_is_gone_was_renamed_where_the_customer_is_the_same(
+    tmp_path: Path, sandbox: Running, customer_id: str, state: LeadState, reason: str | None
+) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        lead_id = await _leave_under_way(rig)
+        moved = _move(rig, tmp_path, customer_id=customer_id)
+        renamed = replace(moved.logins["default"], name="other")
+        rig.forms.current = replace(moved, logins={"other": renamed})
+        await rig.turn()
+        status = await rig.status(lead_id)
+        assert (status.state, status.reason) == (state, reason)
+        assert await rig.store.read(list_gates) == []
+
+
+async def _leave_under_way(rig: Rig) -> str:
+    """A lead that has been tried once, and is due again."""
+    rig.fault("429", operation="updatePerson", times=1)
+    lead_id = await rig.submit()
+    await rig.turn()
+    rig.pass_time(seconds=5)
+    return lead_id
+
+
+def _move(rig: Rig, folder: Path, *, customer_id: str) -> Forms:
+    """The form goes to that customer, by another login, which Vitec does not know."""
+    password = folder / "password"
+    password.touch(0o600)
+    password.write_text("unknown")
+    text = f"""
+    [vitec.other]
+    username = "other"
+    password_file = "{password}"
+    base_url = "{rig.sandbox.url}"
+    [forms.kontakt]
+    vitec = "other"
+    customer_id = "{customer_id}"
+    assigned_to_id = "{AGENT}"
+    lead_source_id = "{LEAD_SOURCE}"
+    """
+    return make_forms(folder, make_login(rig.sandbox.url), text)
 
 
 async def _deliver_twice(rig: Rig) -> list[str]:

@@ -1,22 +1,23 @@
 """Creates whose answer was lost: looked for before anything is sent again."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from app.delivery import health
-from app.delivery.parcel import MAY_EXIST, Terms
+from app.delivery.parcel import MAY_EXIST
 from app.errors import StoreUnavailable
 from app.lead import LeadState
 from app.sandbox.config import ARCHIVED_AGENT, LEAD_SOURCE, SOLVIKEN, SOLVIKEN_AGENT
 from app.sandbox.faults import FaultOrder
 from app.store.circuits import slow_down
+from app.store.claiming import claim_next
 from app.store.erasure import InVitec, erase_lead
 from app.store.gates import list_gates
 from app.store.operator import retry_lead
+from app.store.queues import Selection
 from tests.deliveries import Rig, open_rig
 from tests.sandboxes import CUSTOMER, Running, run_sandbox
 from tests.stores import row_of
@@ -189,6 +190,30 @@ async def test_forbidden_reading_never_keeps_a_lead_from_being_sent(tmp_path: Pa
             assert (await rig.status(lead_id)).state is LeadState.DELIVERED
         # A refused login is not asked again until its probe is due.
         assert rig.calls("listLeadsOfContacts") == 1
+
+
+async def test_a_refused_create_keeps_no_lost_answer_from_being_found(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox, settle=SETTLE) as rig:
+        await _prove(rig)
+        rig.fault("500_after", times=1)
+        lead_id = await rig.submit()
+        await rig.turn()
+        rig.fault("403", operation="createLead")
+        other = await rig.submit(email="dan@example.com", phone=None)
+        selection = Selection(lead_id=other)
+        claim = await rig.store.write(
+            partial(claim_next, now=rig.moment, leased_until=rig.moment, selection=selection)
+        )
+        assert claim is not None
+        await rig.courier.deliver(claim)
+        [gate] = await rig.store.read(list_gates)
+        rig.pass_time(seconds=2)
+        assert await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+        assert not await rig.turn()
+        assert await rig.store.read(list_gates) == [gate]
 
 
 async def test_a_look_that_fails_decides_nothing(tmp_path: Path, sandbox: Running) -> None:
@@ -487,8 +512,3 @@ async def test_one_form_with_many_leads_starves_no_other(tmp_path: Path, sandbox
         await worker._start_turns()
         await next(iter(worker._turns))
         assert (await rig.status(late)).state is LeadState.DELIVERED
-
-
-def test_no_turn_outlives_its_lease() -> None:
-    terms = Terms(timeout=timedelta(seconds=30), schedule=())
-    assert terms.lease > 6 * terms.timeout

@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event, text, update
 
 from app.identity import IdentitySource
 from app.store.acceptance import accept_all
+from app.store.gates import close_gate
 from app.store.invariants import Bounds, audit
+from app.store.schema import outbox
 from app.store.standing import load_standing
 from tests.databases import open_postgresql, opened
 from tests.postgresql import Server
-from tests.stores import LEASE, NOW, claim, new_lead
+from tests.stores import GATE, LEASE, NOW, begin, claim, must_claim, new_lead
 
 pytest_plugins = ["tests.store_fixtures"]
 
@@ -75,6 +78,31 @@ def test_a_claim_walks_the_due_alone(full: Engine, analysed: bool) -> None:
     assert monotonic() - started < 0.5
 
 
+@pytest.mark.parametrize("analysed", [False, True])
+def test_a_claim_behind_a_closed_gate_walks_what_is_looked_for_alone(full: Engine, analysed: bool) -> None:
+    if analysed:
+        with full.begin() as connection:
+            connection.execute(text("ANALYZE"))
+
+    def claim_looked_for(connection: Connection) -> None:
+        begin(connection, must_claim(connection))
+        closing = must_claim(connection)
+        connection.execute(update(outbox).where(outbox.c.leased_until.is_not(None)).values(leased_until=None))
+        close_gate(
+            connection,
+            GATE,
+            closing,
+            status=403,
+            probe_at=NOW + timedelta(days=1),
+            credential="c",
+            now=NOW,
+        )
+        assert must_claim(connection).has_open_create
+
+    plan = explain(full, claim_looked_for, only=("SELECT", "WITH"))
+    assert "Seq Scan on outbox" not in plan
+
+
 def test_accepting_looks_up_keys_and_people_by_index(full: Engine) -> None:
     news = [new_lead(idempotency_key=f"k{number}", phone_key=f"p{number}") for number in range(40)]
     plan = explain(full, lambda connection: accept_all(connection, news, IdentitySource()))
@@ -107,12 +135,17 @@ def test_an_audit_walks_a_slice_of_what_was_delivered(full: Engine) -> None:
     assert "Seq Scan on leads" not in plan
 
 
-def explain(engine: Engine, job: Callable[[Connection], object]) -> str:
+def explain(
+    engine: Engine,
+    job: Callable[[Connection], object],
+    *,
+    only: tuple[str, ...] = ("SELECT", "UPDATE", "WITH"),
+) -> str:
     """The plan of every statement the job runs."""
     asked: list[tuple[str, Any]] = []
 
     def listen(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        if statement.startswith(("SELECT", "UPDATE", "WITH")):
+        if statement.startswith(only):
             asked.append((statement, parameters))
 
     with engine.connect() as connection:

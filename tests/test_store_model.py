@@ -55,6 +55,9 @@ class Kept:
     def is_leased(self, now: datetime) -> bool:
         return self.leased_until is not None and self.leased_until > now
 
+    def is_looked_for(self) -> bool:
+        return any(outcome in {"open", "unknown"} for outcome in self.creates.values())
+
     def has_unresolved_create(self) -> bool:
         return any(outcome in {"open", "unknown", "done"} for outcome in self.creates.values())
 
@@ -158,8 +161,8 @@ class StoreAndModel(RuleBasedStateMachine):
         kept.fence += 1
         kept.leased_until = self.now + LEASE
         assert (claimed.fence, claimed.tries) == (kept.fence, kept.tries)
-        assert claimed.has_open_create == any(one in {"open", "unknown"} for one in kept.creates.values())
-        if kept.new.customer_id in self.probes:
+        assert claimed.has_open_create == kept.is_looked_for()
+        if kept.new.customer_id in self.probes and not kept.is_looked_for():
             self.probes[kept.new.customer_id] = kept.leased_until
         self.turns.append(Turn(claimed))
 
@@ -176,7 +179,8 @@ class StoreAndModel(RuleBasedStateMachine):
             and kept.due_at <= self.now
             and not kept.is_leased(self.now)
             and not same_person
-            and self.probes.get(kept.new.customer_id, self.now) <= self.now
+            # To look for it, the gate for creates is not passed.
+            and (kept.is_looked_for() or self.probes.get(kept.new.customer_id, self.now) <= self.now)
         )
 
     def _is_newest(self, turn: Turn) -> bool:

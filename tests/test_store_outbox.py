@@ -1,5 +1,6 @@
 """A lead's way from the outbox to Vitec: who may claim it, what is recorded, and what is refused."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from app.forms.model import CallGroup
 from app.lead import Note
-from app.store.claiming import claim_in_order
+from app.store.claiming import claim_in_order, claim_next
 from app.store.gates import close_gate, count_probes, list_gates, probe_now
 from app.store.history import load_history
 from app.store.outbox import (
@@ -20,6 +21,7 @@ from app.store.outbox import (
     load_payload,
     start_attempt,
 )
+from app.store.queues import Selection
 from app.store.schema import attempts, events, outbox
 from app.store.settling import (
     AttemptEnd,
@@ -105,6 +107,7 @@ def test_a_claim_tells_what_its_turn_needs(connection: Connection) -> None:
     assert claimed == Claim(
         lead_id=lead_id,
         form="kontakt",
+        login="default",
         fence=1,
         leased_until=NOW + LEASE,
         pending_since=NOW,
@@ -633,6 +636,52 @@ def test_a_closed_read_gate_keeps_no_lead_from_being_sent(connection: Connection
     assert claim(connection) is not None
     (gate,) = list_gates(connection)
     assert gate.probe_at == NOW + MINUTE  # who came through was not its probe
+
+
+@pytest.mark.parametrize("call_group", [CallGroup.CONTACT, CallGroup.CREATE])
+def test_what_may_have_been_taken_needs_no_gate_but_the_one_for_reading(
+    connection: Connection, call_group: CallGroup
+) -> None:
+    lead_id = keep(connection)
+    claimed = must_claim(connection)
+    number = begin(connection, claimed)
+    conclude(connection, claimed, TryLater(at=NOW), attempt=end(number, "unknown"))
+    other = keep(connection, received_at=NOW - MINUTE)
+    gate = replace(GATE, call_group=call_group)
+    close(connection, must_claim(connection), probe_at=NOW + MINUTE, key=gate)
+    looked_for = must_claim(connection)
+    assert (looked_for.lead_id, looked_for.has_open_create) == (lead_id, True)
+    assert claim(connection) is None
+    conclude(connection, looked_for, TryLater(at=NOW))
+    again, probe = (must_claim(connection, now=NOW + MINUTE) for _ in range(2))
+    assert (again.lead_id, probe.lead_id) == (lead_id, other)
+    (closed,) = list_gates(connection)  # who only looks takes nobody's probe
+    assert closed.probe_at == probe.leased_until
+    close(connection, probe, probe_at=NOW + 9 * MINUTE, key=gate)
+    (closed,) = list_gates(connection)
+    assert closed.probes == 1
+
+
+@pytest.mark.parametrize("suspects", [True, None])
+def test_what_is_looked_for_behind_a_closed_gate_is_found_however_it_is_asked_for(
+    connection: Connection, *, suspects: bool | None
+) -> None:
+    lead_id = keep(connection)
+    claimed = must_claim(connection)
+    number = begin(connection, claimed)
+    conclude(connection, claimed, TryLater(at=NOW), attempt=end(number, "unknown"))
+    other = keep(connection, received_at=NOW - MINUTE)
+    close(connection, must_claim(connection), probe_at=NOW + MINUTE)
+    connection.execute(update(outbox).values(crashes=1))
+
+    def take(wanted: str) -> Claim | None:
+        selection = Selection(suspects=suspects, lead_id=None if suspects else wanted)
+        return claim_next(connection, now=NOW, leased_until=NOW + LEASE, selection=selection)
+
+    found = take(lead_id)
+    assert found is not None
+    assert found.lead_id == lead_id
+    assert take(other) is None
 
 
 def test_an_operator_has_every_gate_probed_at_once(connection: Connection) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, insert, text
+from sqlalchemy import Connection, Engine, event, insert, text, update
 
 from app.identity import IdentitySource, reference_of
 from app.store.acceptance import accept_all
 from app.store.claiming import claim_next
+from app.store.gates import close_gate
 from app.store.invariants import Bounds, audit
 from app.store.leads import find_oldest_undelivered
 from app.store.migrate import upgrade
@@ -25,7 +26,7 @@ from app.store.schema import gates, leads, meta, outbox
 from app.store.sqlite import open_writer
 from app.store.standing import load_standing
 from app.store.words import Proof
-from tests.stores import LEASE, NOW, claim, keep, new_lead
+from tests.stores import GATE, LEASE, NOW, begin, claim, keep, must_claim, new_lead
 
 pytest_plugins = ["tests.store_fixtures"]
 
@@ -136,6 +137,7 @@ def test_a_claim_walks_the_due_alone(full: Engine, analysed: bool) -> None:
     [
         Selection(shut=frozenset({"default"})),
         Selection(allowances={frozenset({"default"}): 1}),
+        Selection(looks_first=frozenset({"second"})),
         Selection(per_customer=1, suspects=False),
         Selection(suspects=True),
     ],
@@ -148,6 +150,38 @@ def test_a_backlog_that_may_not_go_costs_a_claim_nothing(empty: Engine, selectio
     with empty.begin() as connection:
         accept_all(connection, [new_lead() for _ in range(3000)], IdentitySource())
     # What a step of an index costs depends a little on how deep it is.
+    assert count_steps(empty, selection) < few + 500
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(),
+        Selection(looks_first=frozenset({"default"})),
+        Selection(suspects=True),
+        Selection(suspects=False),
+    ],
+)
+def test_what_is_looked_for_is_found_among_all_that_wait_behind_a_gate(
+    empty: Engine, selection: Selection
+) -> None:
+    with empty.begin() as connection:
+        keep(connection)
+        begin(connection, must_claim(connection))
+        keep(connection)
+        close_gate(
+            connection,
+            GATE,
+            must_claim(connection),
+            status=403,
+            probe_at=NOW + timedelta(days=1),
+            credential="c",
+            now=NOW,
+        )
+        connection.execute(update(outbox).values(leased_until=None, crashes=int(bool(selection.suspects))))
+    few = count_steps(empty, selection)
+    with empty.begin() as connection:
+        accept_all(connection, [new_lead() for _ in range(3000)], IdentitySource())
     assert count_steps(empty, selection) < few + 500
 
 

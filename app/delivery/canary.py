@@ -1,7 +1,7 @@
 """Brings one lead on its way by itself, and reads it back from Vitec by the calls that reconciling rests on."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -11,7 +11,6 @@ from app.forms.model import CallGroup, Login
 from app.lead import LeadState
 from app.store.claiming import claim_next
 from app.store.leads import find_status
-from app.store.queues import Selection
 from app.store.store import Store
 from app.vitec.client import VitecClient
 from app.vitec.readings import carries_marker, parse_incoming, parse_lead_ids
@@ -25,19 +24,19 @@ _LIST, _READ = "GET CRM/Contact/…/Lead", "GET CRM/Lead/…/Incoming"
 async def deliver_alone(worker: Worker, store: Store, lead_id: str, *, patience: timedelta) -> None:
     """Until the lead is no longer pending, or `patience` is over. No other lead is touched; another worker may
     be at work on this one."""
-    selection = Selection(lead_id=lead_id)
     try:
         async with asyncio.timeout(patience.total_seconds()):
             while (status := await store.read(partial(find_status, lead_id=lead_id))) is not None:
                 if status.state is not LeadState.PENDING:
                     return
+                await worker.upkeep.do_once()
                 now = store.now()
                 leased_until = now + worker.courier.terms.lease
+                selection = replace(worker.select(), lead_id=lead_id)
                 claim = await store.write(
                     partial(claim_next, now=now, leased_until=leased_until, selection=selection)
                 )
                 if claim is None:
-                    await worker.upkeep.do_once()
                     await asyncio.sleep(1)
                 else:
                     # A turn is never cut off: what it did at Vitec would have to be looked for.

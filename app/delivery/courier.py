@@ -130,6 +130,8 @@ class Courier:
             return None
         receiver = form.fallback_receiver if claim.fallen_back else lead.receiver
         destination = self.forms.current.destination(form, receiver)
+        if frozen:
+            destination = self._keep_to(frozen, claim, destination)
         login = self.forms.current.logins.get(destination.vitec)
         if login is None:
             await self._hold(claim, f"there is no login {destination.vitec!r} for Vitec")
@@ -137,13 +139,12 @@ class Courier:
         payload, contact_id = (
             (frozen, claim.contact_id) if frozen else await self._freeze(claim, lead, form, destination)
         )
-        customer_id = json.loads(payload.contact)["customerId"]
         return Parcel(
             claim=replace(claim, contact_id=contact_id),
             lead=lead,
             form=form,
             login=login,
-            destination=replace(destination, customer_id=customer_id),
+            destination=destination,
             payload=payload,
         )
 
@@ -160,6 +161,16 @@ class Courier:
         if not (isinstance(contact, dict) and "customerId" in contact and isinstance(body, dict)):
             raise ValueError("no payload of this version's")
         return payload
+
+    def _keep_to(self, payload: Payload, claim: Claim, destination: Destination) -> Destination:
+        """Whose customer and login a frozen payload is for, whatever its form says by now.
+
+        A login that is gone has only been renamed where the form still goes to the same customer.
+        """
+        customer_id = json.loads(payload.contact)["customerId"]
+        renamed = claim.login not in self.forms.current.logins and customer_id == destination.customer_id
+        login = destination.vitec if renamed else claim.login
+        return replace(destination, customer_id=customer_id, vitec=login)
 
     async def _freeze(
         self, claim: Claim, lead: Lead, form: Form, destination: Destination

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random, SystemRandom
 
 from app.delivery.breaker import FORGET_AFTER, FULL, Breaker, pause_after
@@ -24,14 +24,23 @@ class Health:
     circuits: dict[str, Circuit] = field(default_factory=dict)
     """As last read."""
     _breakers: dict[str, Breaker] = field(default_factory=lambda: defaultdict(Breaker))
+    _failed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """The leads that have met a failure since their destination is being tried."""
 
     async def refresh(self) -> None:
-        self.circuits = await self.store.read(load_circuits)
+        before, self.circuits = self.circuits, await self.store.read(load_circuits)
+        for base_url, circuit in self.circuits.items():
+            if circuit.state == "trying" and (base_url not in before or before[base_url].state != "trying"):
+                self._failed.pop(base_url, None)
 
     def is_ill(self, base_url: str) -> bool:
         """Whether calls fail for everybody; from the first pause until all may call again."""
         circuit = self.circuits.get(base_url)
         return circuit is not None and circuit.state != "closed"
+
+    def has_failed_on_trial(self, base_url: str, lead_id: str) -> bool:
+        """Whether this lead met a failure where the probe had just been answered: it may be its own trouble."""
+        return lead_id in self._failed[base_url]
 
     async def record(self, base_url: str, answer: Answer, *, lead_id: str) -> None:
         """Counts a call. An answer below 500 is a sign of life, whatever it says; 429 asks for less.
@@ -52,9 +61,16 @@ class Health:
             await self._ease(base_url, answer, now=now)
             return
         ok = answer.status is not None and answer.status < 500 and not answer.error
-        if self._breakers[base_url].record(lead_id=lead_id, ok=ok, reached=reached, now=now) or (
-            not ok and self.is_ill(base_url)
-        ):
+        state = self.circuits[base_url].state if base_url in self.circuits else "closed"
+        if not ok and state == "open":
+            return  # it was under way by then
+        opens = self._breakers[base_url].record(lead_id=lead_id, ok=ok, reached=reached, now=now)
+        if not ok and state == "trying":
+            failed = self._failed[base_url]
+            failed.add(lead_id)
+            # An answer that fails for one lead alone is its own trouble, and the next is tried.
+            opens = opens or not reached or len(failed) > 1
+        if opens:
             await self.reopen(base_url, answer)
         elif ok and self.is_ill(base_url):
             await self.store.write(
@@ -65,13 +81,18 @@ class Health:
             await self.refresh()
 
     async def reopen(self, base_url: str, answer: Answer) -> None:
-        """For longer than the last time, after such an answer."""
+        """For longer than the last time, after such an answer, and for no less than it asks."""
         now = self.now()
         known = self.circuits.get(base_url)
-        until = now + pause_after(known.openings if known else 0, random=self.random)
-        await self.store.write(lambda connection: open_circuit(connection, base_url, until=until, now=now))
+        pause = pause_after(known.openings if known else 0, random=self.random)
+        until = now + max(pause, answer.retry_after or timedelta())
+        ill = answer.status != 429
+        await self.store.write(
+            lambda connection: open_circuit(connection, base_url, until=until, now=now, ill=ill)
+        )
         cause = answer.error or f"status {answer.status}"
         _log.error("circuit_open", destination=base_url, until=until.isoformat(), cause=cause)
+        self._breakers.pop(base_url, None)  # once it is tried, it is counted anew
         await self.refresh()
 
     async def _ease(self, base_url: str, answer: Answer, *, now: datetime) -> None:
@@ -79,7 +100,7 @@ class Health:
         if wait:
             until = now + wait
             await self.store.write(
-                lambda connection: open_circuit(connection, base_url, until=until, now=now)
+                lambda connection: open_circuit(connection, base_url, until=until, now=now, ill=False)
             )
         else:
             await self.store.write(lambda connection: slow_down(connection, base_url, now=now))

@@ -17,7 +17,7 @@ from app.forms.model import CallGroup, Login
 from app.identity import made_at
 from app.log import get_logger
 from app.store.gates import count_probes
-from app.store.outbox import start_attempt
+from app.store.outbox import renew_lease, start_attempt
 from app.store.settling import (
     Adopted,
     AttemptEnd,
@@ -80,11 +80,17 @@ class Ledger:
                 payload_version=parcel.payload.version,
                 now=now,
                 deadline_at=now + self.terms.timeout,
+                leased_until=now + self.terms.lease,
                 snapshot=snapshot,
             )
         )
         self.store.note_attempt(attempt_id)
         return attempt_id
+
+    async def go_on(self, parcel: Parcel) -> None:
+        """Before the next of more calls than a lease allows for. Raises LeaseLost."""
+        until = self.now() + self.terms.lease
+        await self.store.write(partial(renew_lease, claim=parcel.claim, leased_until=until))
 
     async def settle(self, claim: Claim, settlement: Settlement) -> None:
         took_effect = await self._record(claim, settlement)
@@ -133,8 +139,9 @@ class Ledger:
             detail=describe(outcome),
         )
         decision = decision or await self.decide(parcel, outcome, group)
-        refused = isinstance(outcome, Unauthorized | Forbidden | Misdirected)
-        opens = parcel.gate(group) if answer.status is not None and not refused else None
+        # A 429 or a 5xx may be said by whoever stands before Vitec, to a login that it would refuse.
+        let_in = isinstance(outcome, Refused) or answer.succeeded
+        opens = parcel.gate(group) if let_in else None
         await self.settle(parcel.claim, Settlement(decision=decision, attempt=end, opens=opens))
 
     async def decide(self, parcel: Parcel, outcome: Failure, group: CallGroup) -> Decision:
@@ -152,7 +159,7 @@ class Ledger:
 
     def later(self, parcel: Parcel, *, not_before: Failure | None = None) -> Decision:
         """By schedule; a destination that is ill as a whole costs a lead no try."""
-        claim, now = parcel.claim, self.now()
+        claim, now, base_url = parcel.claim, self.now(), parcel.login.base_url
         if now - claim.pending_since > HOLD_AFTER:
             if claim.has_open_create or claim.may_be_forgotten:
                 return Hold(reason=f"{MAY_EXIST}: it could not be looked for in 30 days")
@@ -164,7 +171,8 @@ class Ledger:
             random=self.random,
             not_before=not_before.retry_after if isinstance(not_before, NotTaken | Unknown) else None,
         )
-        return TryLater(at=at, spend_try=not self.health.is_ill(parcel.login.base_url))
+        own = self.health.has_failed_on_trial(base_url, claim.lead_id)
+        return TryLater(at=at, spend_try=own or not self.health.is_ill(base_url))
 
     async def close_gate(self, parcel: Parcel, group: CallGroup, status: int) -> CloseGate:
         key = parcel.gate(group)

@@ -71,7 +71,8 @@ class Lookout:
     async def _read_each(self, parcel: Parcel, candidates: Sequence[str]) -> Seen | Blind | Barred:
         found: list[tuple[str, str]] = []
         unreadable = False
-        for candidate in candidates:
+        for candidate in candidates:  # as many as the person has leads
+            await self.ledger.go_on(parcel)
             incoming = await self.read_incoming(parcel, candidate)
             if isinstance(incoming, Gone):
                 unreadable = True

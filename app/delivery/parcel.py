@@ -27,8 +27,11 @@ class Terms:
 
     @property
     def lease(self) -> timedelta:
-        """Longer than any turn: no turn makes more than six calls, each within its own deadline."""
-        return 6 * self.timeout + timedelta(seconds=15)
+        """Longer than six calls, each within its own deadline and its turn among the others' calls.
+
+        It begins anew with every attempt and with every lead that is read back: between them no turn makes more.
+        """
+        return 6 * (self.timeout + timedelta(seconds=self.concurrency / self.rate)) + timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

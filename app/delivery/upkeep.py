@@ -15,9 +15,10 @@ from app.forms.model import Login
 from app.log import get_logger
 from app.store.circuits import begin_trying, forget_old_circuits, take_probe
 from app.store.clockstep import NOTABLE, follow_step
-from app.store.gates import list_gates, probe_gate
+from app.store.gates import forget_gate, list_gates, probe_gate
 from app.store.queues import forget_deserted_gates, list_deserted_gates
 from app.store.reconciling import has_unresolved, tick
+from app.store.words import GateKey
 from app.vitec.client import VitecClient
 from app.vitec.guard import read_boot_clock
 
@@ -57,7 +58,7 @@ class Upkeep:
         await self.health.refresh()
         await self._probe_destinations()
         if self._round % _CREDENTIALS_EVERY == 0:
-            await self._notice_new_passwords()
+            await self._notice_changed_logins()
             await self._forget_deserted_gates()
         if self._round % _FORGET_EVERY == 0 and self.health.circuits:
             await store.write(lambda connection: forget_old_circuits(connection, now=now))
@@ -97,11 +98,15 @@ class Upkeep:
             await self.health.reopen(base_url, answer)
         await self.health.refresh()
 
-    async def _notice_new_passwords(self) -> None:
-        """Changed credentials probe at once."""
+    async def _notice_changed_logins(self) -> None:
+        """Changed credentials probe at once; at another address nothing has been refused yet."""
         for gate in await self.health.store.read(list_gates):
             login = self.forms.current.logins.get(gate.key.login)
             if login is None:
+                continue
+            if login.base_url != gate.key.base_url:
+                await self.health.store.write(partial(forget_gate, key=gate.key))
+                _note_forgotten(gate.key)
                 continue
             digest = digest_credential(login, gate.key.call_group, self.digest_password)
             now = self.health.now()
@@ -117,9 +122,11 @@ class Upkeep:
         accounts = self.forms.current.accounts()
         if await store.read(partial(list_deserted_gates, accounts=accounts)):
             for key in await store.write(partial(forget_deserted_gates, accounts=accounts)):
-                _log.info(
-                    "gate_forgotten", login=key.login, customer=key.customer_id, group=key.call_group.value
-                )
+                _note_forgotten(key)
+
+
+def _note_forgotten(key: GateKey) -> None:
+    _log.info("gate_forgotten", login=key.login, customer=key.customer_id, group=key.call_group.value)
 
 
 def list_logins(forms: LiveForms) -> Mapping[str, frozenset[str]]:
@@ -131,9 +138,11 @@ def list_logins(forms: LiveForms) -> Mapping[str, frozenset[str]]:
 
 
 def _find_customer(forms: LiveForms, base_url: str) -> tuple[Login, str] | None:
+    """Somebody to ask for there: of the forms' own if there is one, else of those that receivers name."""
     current = forms.current
-    for form in current.forms.values():
-        login = current.logins.get(form.destination.vitec)
+    own = (form.destination.account for form in current.forms.values())
+    for account in (*own, *current.accounts()):
+        login = current.logins.get(account.login)
         if login is not None and login.base_url == base_url:
-            return login, form.destination.customer_id
+            return login, account.customer_id
     return None

@@ -11,7 +11,9 @@ from app.delivery.courier import Courier
 from app.delivery.upkeep import Upkeep, list_logins
 from app.errors import StoreError
 from app.log import get_logger
+from app.store.circuits import Circuit
 from app.store.claiming import claim_in_order
+from app.store.outbox import give_back
 from app.store.queues import Selection
 from app.store.store import Store
 from app.store.words import Claim
@@ -88,7 +90,7 @@ class Worker:
                 settle=terms.settle + terms.timeout,
                 now=now,
                 leased_until=now + terms.lease,
-                selection=self._select(),
+                selection=self.select(),
                 alone=not self._turns,
             )
         )
@@ -97,18 +99,30 @@ class Worker:
             self._holds_suspect = claim.crashes > 0
         return claim
 
-    def _select(self) -> Selection:
-        circuits = self.courier.ledger.health.circuits
+    def select(self) -> Selection:
+        tried = self._list_tried()
         return Selection(
             after_form=self._last_form,
             shut=self._find_shut(),
-            allowances={
-                logins: circuits[base_url].allowance
-                for base_url, logins in list_logins(self.courier.forms).items()
-                if base_url in circuits and circuits[base_url].state == "trying"
-            },
+            allowances={logins: circuit.allowance for circuit, logins in tried},
+            # Every other time: it may be just what cannot be read back that closes the door to all.
+            looks_first=frozenset(
+                login
+                for circuit, logins in tried
+                if circuit.allowance == 1 and circuit.openings % 2 == 1
+                for login in logins
+            ),
             per_customer=self._per_customer(),
         )
+
+    def _list_tried(self) -> list[tuple[Circuit, frozenset[str]]]:
+        """The destinations that are being tried, and their logins."""
+        circuits = self.courier.ledger.health.circuits
+        return [
+            (circuits[base_url], logins)
+            for base_url, logins in list_logins(self.courier.forms).items()
+            if base_url in circuits and circuits[base_url].state == "trying"
+        ]
 
     def _find_shut(self) -> frozenset[str]:
         """The logins whose destination is not called at all for now."""
@@ -135,8 +149,20 @@ class Worker:
         """A defect in one lead's turn must stop neither the worker nor the next lead: its lease runs out."""
         try:
             await self.courier.deliver(claim)
+        except asyncio.CancelledError:
+            await self._give_back(claim)
+            raise
         except Exception:  # noqa: BLE001
             _log.error("turn_failed", lead=claim.lead_id, form=claim.form, exc_info=True)
+
+    async def _give_back(self, claim: Claim) -> None:
+        """Cut off by a stop, which is no crash. What it has begun is in the ledger, and looked for."""
+        # By then Vitec is done with what was under way: two calls at once would race into two contacts.
+        not_before = self._now() + self.courier.terms.timeout
+        try:
+            await self._store.write(partial(give_back, claim=claim, not_before=not_before))
+        except StoreError as error:
+            _log.warning("lease_not_given_back", lead=claim.lead_id, cause=type(error).__name__)
 
     def _end_turn(self, turn: asyncio.Task[None]) -> None:
         self._turns.discard(turn)
@@ -155,7 +181,7 @@ class Worker:
         return monotonic() - self._turned_at < _TURNS_WITHIN.total_seconds()
 
     async def stop(self, *, grace: timedelta) -> None:
-        """Claims no more and waits for the turns under way. What is cut off is in the ledger, and looked for."""
+        """Claims no more and waits for the turns under way. What is cut off is given back."""
         self._stopping = True
         self._wake.set()
         if self._turns:

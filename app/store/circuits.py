@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, and_, case, delete, insert, literal, select, update
 
 from app.store.audit import add_audit
-from app.store.schema import circuits
+from app.store.schema import Instant, circuits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +36,28 @@ def load_circuits(connection: Connection) -> dict[str, Circuit]:
     }
 
 
-def open_circuit(connection: Connection, base_url: str, *, until: datetime, now: datetime) -> None:
-    """Opens it, or opens it once more."""
-    values = {"state": "open", "allowance": 0, "until": until, "changed_at": now}
+def open_circuit(
+    connection: Connection, base_url: str, *, until: datetime, now: datetime, ill: bool = True
+) -> None:
+    """Opens it, or opens it once more: never for a shorter time than is left of the last.
+
+    Not `ill`: it has only asked for less, which makes no later pause longer.
+    """
+    values = {"state": "open", "allowance": 0, "changed_at": now}
+    longer = and_(circuits.c.state == "open", circuits.c.until > until)
     again = connection.execute(
         update(circuits)
         .where(circuits.c.base_url == base_url)
-        .values(**values, openings=circuits.c.openings + 1)
+        .values(
+            **values,
+            until=case((longer, circuits.c.until), else_=literal(until, Instant)),
+            openings=circuits.c.openings + int(ill),
+        )
     )
     if again.rowcount == 0:
-        connection.execute(insert(circuits).values(base_url=base_url, openings=1, **values))
+        connection.execute(
+            insert(circuits).values(base_url=base_url, until=until, openings=int(ill), **values)
+        )
 
 
 def slow_down(connection: Connection, base_url: str, *, now: datetime) -> None:

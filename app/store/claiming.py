@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    and_,
     bindparam,
     case,
     exists,
@@ -92,7 +93,14 @@ def claim_next(
         .returning(outbox)
     ).one()
     claim = _read_claim(connection, row, now=now, leased_until=leased_until)
-    begin_probe(connection, login=row.login, customer_id=row.customer_id, now=now, leased_until=leased_until)
+    begin_probe(
+        connection,
+        login=row.login,
+        customer_id=row.customer_id,
+        groups=[CallGroup.READ] if claim.has_open_create else list(CallGroup),
+        now=now,
+        leased_until=leased_until,
+    )
     return claim
 
 
@@ -151,11 +159,21 @@ def _select_due(*, suspects: bool | None) -> Select[Any]:
     return select(outbox.c.lead_id).where(*conditions).limit(1).with_for_update(skip_locked=True, of=outbox)
 
 
+def _is_unresolved() -> ColumnElement[bool]:
+    return outbox.c.lead_id.in_(select(attempts.c.lead_id).where(IS_UNRESOLVED))
+
+
 @cache
-def _select_next(*, suspects: bool | None) -> Select[Any]:
+def _select_next(*, suspects: bool | None, gated: bool) -> Select[Any]:
     """Of one queue."""
     columns = (outbox.c.form, outbox.c.login, outbox.c.customer_id)
-    due = _select_due(suspects=suspects).where(*(column == bindparam(column.name) for column in columns))
+    due = _select_due(suspects=suspects)
+    if gated:
+        # As expressions, or a planner may walk through all that wait instead of the few that are looked for.
+        named = (func.coalesce(column, "") == bindparam(column.name) for column in columns)
+        due = due.where(_is_unresolved(), *named)
+    else:
+        due = due.where(*(column == bindparam(column.name) for column in columns))
     return due.add_columns(outbox.c.next_attempt_at).order_by(outbox.c.next_attempt_at, outbox.c.lead_id)
 
 
@@ -163,18 +181,18 @@ def _find_due(connection: Connection, selection: Selection, *, now: datetime) ->
     open_queues = find_open_queues(connection, selection, now=now)
     if not open_queues:
         return None
-    anywhere = _select_due(suspects=selection.suspects).where(
-        tuple_(outbox.c.form, outbox.c.login, outbox.c.customer_id).in_([queue.name for queue in open_queues])
-    )
+    anywhere = _select_due(suspects=selection.suspects).where(_is_in(open_queues))
     if selection.lead_id is not None:
         return _first(connection, anywhere.where(outbox.c.lead_id == selection.lead_id), now=now)
     if selection.suspects:
         # The poison lead is the one that crashes again: its neighbours go before it.
         return _first(connection, anywhere.order_by(outbox.c.crashes, outbox.c.next_attempt_at), now=now)
-    if 1 in selection.allowances.values():
-        # A destination that comes back is asked first for what it may have taken.
-        unresolved = select(attempts.c.lead_id).where(IS_UNRESOLVED)
-        lead_id = _first(connection, anywhere.where(outbox.c.lead_id.in_(unresolved)), now=now)
+    if selection.looks_first:
+        tried = _select_due(suspects=selection.suspects).where(
+            _is_unresolved(), _is_in([one for one in open_queues if one.login in selection.looks_first])
+        )
+        # The one that has failed the least often.
+        lead_id = _first(connection, tried.order_by(outbox.c.tries, outbox.c.next_attempt_at), now=now)
         if lead_id is not None:
             return lead_id
     for form in _rotate(sorted({queue.form for queue in open_queues}), after=selection.after_form):
@@ -184,6 +202,13 @@ def _find_due(connection: Connection, selection: Selection, *, now: datetime) ->
         if found is not None:
             return found[1]
     return None
+
+
+def _is_in(queues: Sequence[Queue]) -> ColumnElement[bool]:
+    name = tuple_(outbox.c.form, outbox.c.login, outbox.c.customer_id)
+    free = name.in_([queue.name for queue in queues if not queue.gated])
+    gated = [queue.name for queue in queues if queue.gated]
+    return or_(free, and_(_is_unresolved(), name.in_(gated))) if gated else free
 
 
 def _first(connection: Connection, due: Select[Any], *, now: datetime) -> str | None:
@@ -197,7 +222,7 @@ def _first_of(
     """Since when its first lead that may go is due, and its id."""
     form, login, customer_id = queue.name
     row = connection.execute(
-        _select_next(suspects=selection.suspects),
+        _select_next(suspects=selection.suspects, gated=queue.gated),
         {"now": now, "form": form, "login": login, "customer_id": customer_id},
     ).first()
     return None if row is None else (row.next_attempt_at, row.lead_id)
@@ -226,6 +251,7 @@ def _read_claim(connection: Connection, row: Row[Any], *, now: datetime, leased_
     return Claim(
         lead_id=row.lead_id,
         form=row.form,
+        login=row.login,
         fence=row.fence,
         leased_until=leased_until,
         pending_since=row.state_at,

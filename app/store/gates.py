@@ -48,12 +48,26 @@ def close_gate(
 
 
 def begin_probe(
-    connection: Connection, *, login: str, customer_id: str, now: datetime, leased_until: datetime
+    connection: Connection,
+    *,
+    login: str,
+    customer_id: str,
+    groups: Collection[CallGroup],
+    now: datetime,
+    leased_until: datetime,
 ) -> None:
-    """Whoever comes through a gate whose probe is due is the probe: others wait for what it finds."""
+    """Whoever comes through a gate whose probe is due is the probe: others wait for what it finds.
+
+    `groups`: the calls that may be made.
+    """
     connection.execute(
         update(gates)
-        .where(gates.c.login == login, gates.c.customer_id == customer_id, gates.c.probe_at <= now)
+        .where(
+            gates.c.login == login,
+            gates.c.customer_id == customer_id,
+            gates.c.call_group.in_([group.value for group in groups]),
+            gates.c.probe_at <= now,
+        )
         .values(probe_at=leased_until)
     )
 
@@ -68,6 +82,11 @@ def open_gate(connection: Connection, key: GateKey) -> bool:
         )
     )
     return opened.rowcount > 0
+
+
+def forget_gate(connection: Connection, key: GateKey) -> None:
+    """Its login has another address by now: what the former one refused counts no more."""
+    connection.execute(delete(gates).where(*_is(key)))
 
 
 def probe_now(

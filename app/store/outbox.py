@@ -147,9 +147,13 @@ def start_attempt(
     payload_version: int,
     now: datetime,
     deadline_at: datetime,
+    leased_until: datetime | None = None,
     snapshot: Sequence[str] | None = None,
 ) -> int:
-    """Writes the intent, before the first byte is sent. Raises LeaseLost or CreateUnresolved."""
+    """Writes the intent, before the first byte is sent. Raises LeaseLost or CreateUnresolved.
+
+    `leased_until`: the lease begins anew with it; None leaves it as it is.
+    """
     _require_fence(connection, claim)
     try:
         with connection.begin_nested():
@@ -171,6 +175,8 @@ def start_attempt(
         raise CreateUnresolved(claim.lead_id) from None
     if kind == "create":  # from here on its own record says what to look for
         decide(connection, claim, reconcile_first=0)
+    if leased_until is not None:
+        renew_lease(connection, claim, leased_until=leased_until)
     return number
 
 
@@ -233,6 +239,22 @@ def mark_delivered(connection: Connection, lead_id: str, *, vitec_lead_id: str, 
     known = connection.execute(select(outbox.c.vitec_lead_id).where(outbox.c.lead_id == lead_id)).scalar_one()
     if known != vitec_lead_id:
         suspect_duplicate(connection, lead_id, vitec_id=vitec_lead_id, now=now)
+
+
+def renew_lease(connection: Connection, claim: Claim, *, leased_until: datetime) -> None:
+    """A turn that goes on is not taken for one whose process has died. Raises LeaseLost."""
+    if not decide(connection, claim, leased_until=leased_until):
+        raise LeaseLost(claim.lead_id)
+
+
+def give_back(connection: Connection, claim: Claim, *, not_before: datetime) -> None:
+    """Ends a turn that was cut off: no crash, and no proof that there would have been none.
+
+    `not_before`: for what is sent again; a create that may have been taken is looked for at once.
+    """
+    looks = has_unresolved_create(connection, claim.lead_id)
+    later = {} if looks else {"next_attempt_at": not_before}
+    decide(connection, claim, leased_until=None, **later)
 
 
 def reschedule(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import CTE, Connection, ScalarSelect, Select, func, select
 from app.forms.model import CallGroup
 from app.lead import Account
 from app.store.gates import list_gates, open_gate
-from app.store.schema import IS_PENDING, gates, is_pending, outbox
+from app.store.schema import IS_PENDING, IS_UNRESOLVED, attempts, gates, is_pending, outbox
 from app.store.words import GateKey
 
 
@@ -28,6 +28,8 @@ class Selection:
     """Logins of destinations that are being tried, and how many of their leads may be under way."""
     per_customer: int | None = None
     """How many leads of one customer may be under way."""
+    looks_first: frozenset[str] = frozenset()
+    """Logins of a destination that comes back: of their leads, one that it may have taken goes first."""
     suspects: bool | None = None
     """Only those whose claim ended in a crash, which are worked on alone; or only the others; None for all."""
     lead_id: str | None = None
@@ -43,6 +45,8 @@ class Queue:
     customer_id: str
     due_at: datetime
     """When the first of them is to be tried."""
+    gated: bool = False
+    """Only what is looked for in Vitec may go: to look, a login needs no more than to read."""
 
     @property
     def name(self) -> tuple[str, str, str]:
@@ -58,13 +62,14 @@ def find_open_queues(connection: Connection, selection: Selection, *, now: datet
     if not due:
         return []
     closed = _list_closed(connection, now=now)
+    sought = _list_sought(connection, now=now) if closed else frozenset()
     busy = _count_busy(connection, now=now) if selection.allowances or selection.per_customer else Counter()
     shut = selection.shut | _find_exhausted(busy, selection.allowances)
     return [
-        queue
+        replace(queue, gated=gated)
         for queue in due
         if queue.login not in shut
-        and (queue.login, queue.customer_id) not in closed
+        and (not (gated := (queue.login, queue.customer_id) in closed) or queue.name in sought)
         and not _is_full(queue.customer_id, busy, selection.per_customer)
     ]
 
@@ -130,6 +135,20 @@ def _list_closed(connection: Connection, *, now: datetime) -> frozenset[tuple[st
         gates.c.call_group != CallGroup.READ.value, gates.c.probe_at > now
     )
     return frozenset((row.login, row.customer_id) for row in connection.execute(closed))
+
+
+def _list_sought(connection: Connection, *, now: datetime) -> frozenset[tuple[str, str, str]]:
+    """The queues of due leads whose create may have reached Vitec: one step of a small index for each lead."""
+    found = connection.execute(
+        select(outbox.c.form, outbox.c.login, outbox.c.customer_id)
+        .where(
+            outbox.c.lead_id.in_(select(attempts.c.lead_id).where(IS_UNRESOLVED)),
+            IS_PENDING,
+            outbox.c.next_attempt_at <= now,
+        )
+        .distinct()
+    )
+    return frozenset((row.form, row.login, row.customer_id) for row in found)
 
 
 def _count_busy(connection: Connection, *, now: datetime) -> Counter[tuple[str, str]]:

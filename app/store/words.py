@@ -98,6 +98,8 @@ class Claim:
 
     lead_id: str
     form: str
+    login: str
+    """Under which it is filed: that of its frozen payload, or the one foreseen."""
     fence: int
     """Rises with each claim; a decision by an older fence changes nothing."""
     leased_until: datetime
