@@ -62,14 +62,22 @@ def read_address(text: str) -> Address:
     """
     name, spec = parseaddr(text)
     local, at, domain = spec.rpartition("@")
-    if not (local and at and domain) or not text.isprintable() or any(one.isspace() for one in spec):
+    # Of `a:b@example.se` the parser makes another's address.
+    is_whole = spec == text.strip() or text.strip().endswith(f"<{spec}>")
+    if not (local and at and domain and is_whole) or not text.isprintable() or any(map(str.isspace, spec)):
         raise ValueError(_NO_ADDRESS)
     if not local.isascii():
         raise ValueError("must have nothing but ASCII before the @: most mail servers take no å there")
     try:
-        return Address(display_name=name, addr_spec=f"{local}@{domain.encode('idna').decode('ascii')}")
+        in_dns = domain.encode("idna")
+        found = Address(display_name=name, addr_spec=f"{local}@{in_dns.decode('ascii')}")
     except (ValueError, IndexError, LookupError):
         raise ValueError(_NO_ADDRESS) from None
+    if in_dns.decode("idna").lower() != domain.lower():
+        raise ValueError(
+            "must have its domain in ASCII: what it means in DNS is not certain"
+        )  # ß, as ss or as ß
+    return found
 
 
 _NO_ADDRESS = "must be an e-mail address such as leads@example.se"

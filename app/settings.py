@@ -87,10 +87,19 @@ class Settings(BaseSettings):
 
         The file itself, where a link was named: what lies beside it, its lock above all, goes by its name.
         """
-        if not self.database_url.startswith(SQLITE):
+        path = self.named_file
+        if path is None:
             return self.database_url
-        path = Path(self.database_url.removeprefix(SQLITE))
-        return Path(os.path.realpath(path)) if path.is_symlink() else path
+        real = Path(os.path.realpath(path))
+        # Where a link leads nowhere, its disk is not there: nothing is to be made in its place.
+        return real if path.is_symlink() and real.parent.is_dir() else path
+
+    @property
+    def named_file(self) -> Path | None:
+        """SQLite's file as it was named, perhaps by a link."""
+        if not self.database_url.startswith(SQLITE):
+            return None
+        return Path(self.database_url.removeprefix(SQLITE))
 
 
 NAMES = {PREFIX + name.upper(): name for name in Settings.model_fields if name != "files"}

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,13 @@ from app.notices import digest
 from app.notices.operator import MANNERS
 from app.store.circuits import open_circuit
 from app.store.gates import close_gate, open_gate
+from app.store.notices import NewNotice, add_notice
 from app.store.operator import discard_lead
 from app.store.outbox import mark_delivered
-from app.store.quarantine import list_unnamed
+from app.store.quarantine import Unnamed, list_unnamed
 from app.store.schema import notices, outbox
 from app.store.words import GateKey
+from tests.gateways import NOBODY
 from tests.mailboxes import Mailbox, open_mailbox, text_of
 from tests.sandboxes import Running, run_sandbox
 from tests.stores import claim
@@ -305,6 +308,38 @@ async def test_a_digest_counts_all_and_lists_the_first(
         assert (body["count"], len(body["rows"]), body["tests"]) == (5, 2, [])
         assert body["others"] == [{"form": "kontakt", "reason": "honeypot", "count": 3}]
         assert "named" not in body
+        assert await teller.rig.store.read(list_unnamed) == []
+
+
+def test_a_digest_of_many_is_short() -> None:
+    suspects = [
+        Unnamed(NOBODY, "kontakt", f"spam score {n}: {sign}, phrase:{n}")
+        for n in range(5000)
+        for sign in ("links", f"word:{n}")
+    ]
+    others = digest.write_detail(suspects)["others"]
+    assert {(row["reason"], row["count"]) for row in others} == {("links", 4900), ("word", 4900)}
+
+
+async def test_a_digest_that_waits_from_an_older_version_is_sent_once(
+    tmp_path: Path, sandbox: Running, mailbox: Mailbox, hook: Hook
+) -> None:
+    async with open_teller(tmp_path, sandbox, mailbox, webhook=hook.url, text=FORMS) as teller:
+        lead_id = await quarantine(teller, "nummer ett")
+        now = teller.rig.now()
+        row = {"leadId": lead_id, "reference": reference_of(lead_id), "form": "kontakt", "reason": "x"}
+        for channel in ("mail", "webhook"):
+            old = NewNotice(
+                key=f"old:{channel}",
+                kind=digest.DIGEST,
+                channel=channel,
+                detail={"count": 1, "rows": [row]},
+            )
+            await teller.rig.store.write(partial(add_notice, new=old, now=now))
+        for _ in range(3):
+            await teller.tell()
+            teller.rig.pass_time(minutes=10)
+        assert len(mailbox.to(OPERATOR)) == len(hook.bodies) == 1
         assert await teller.rig.store.read(list_unnamed) == []
 
 

@@ -266,6 +266,27 @@ def test_a_second_server_on_a_link_to_the_store_is_refused(tmp_path: Path) -> No
     assert not list(tmp_path.glob("link.db.*"))  # its secret neither
 
 
+def test_a_secret_that_was_left_beside_a_link_is_told(tmp_path: Path) -> None:
+    """With another one repeated leads would be new ones, and nobody's would be found to be erased."""
+    write_forms(tmp_path)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link.db").symlink_to("disk/leadgate.db")
+    (tmp_path / "link.db.secret").write_text("s" * 32, encoding="utf-8")
+    (tmp_path / "link.db.secret").chmod(0o600)
+    told = refuse(tmp_path, LEADGATE_DATABASE_URL="sqlite:///link.db")
+    assert f"link.db.secret: lies beside a link; move it beside the database, to {tmp_path}/disk/" in told
+    (tmp_path / "link.db.secret").rename(tmp_path / "disk" / "leadgate.db.secret")
+    with start_gateway(tmp_path, LEADGATE_DATABASE_URL="sqlite:///link.db") as gateway:
+        assert gateway.post().status_code == 202
+
+
+def test_a_link_to_a_disk_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    write_forms(tmp_path)
+    (tmp_path / "link.db").symlink_to("disk/leadgate.db")
+    assert "No such file or directory" in refuse(tmp_path, LEADGATE_DATABASE_URL="sqlite:///link.db")
+    assert not (tmp_path / "disk").exists()
+
+
 def test_a_secret_that_is_none_is_told(tmp_path: Path) -> None:
     write_forms(tmp_path)
     (tmp_path / "data").mkdir()

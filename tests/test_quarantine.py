@@ -328,6 +328,13 @@ async def test_spent_proofs_are_forgotten_once_they_are_worth_nothing(store: Sto
     assert nonces == ["2" * 32]
 
 
+async def test_any_number_can_be_named_at_once(store: Store) -> None:
+    waiting = {"state": LeadState.QUARANTINED, "reason": "spam score 1: honeypot"}
+    [lead] = await accept_in(store, new_lead(**waiting))
+    many = [f"nobody {number}" for number in range(70_000)]  # PostgreSQL takes 65,535 parameters
+    assert await store.write(partial(mark_named, lead_ids=[*many, lead.lead_id], now=NOW)) == 1
+
+
 async def test_what_no_digest_has_named_is_listed_until_one_has(store: Store) -> None:
     waiting = {"state": LeadState.QUARANTINED, "reason": "spam score 1: honeypot"}
     leads = await accept_in(store, *(new_lead(**waiting) for _ in range(3)), new_lead())

@@ -21,7 +21,14 @@ from app.store.place import find_filesystem, refuse_network
 from app.store.reading import read_beside
 from app.store.schema import leads, outbox
 from app.store.secret import load_or_make_secret
-from app.store.sqlite import FileLock, SqliteDatabase, has_wal_reset_bug, open_readers, open_writer
+from app.store.sqlite import (
+    FileLock,
+    SqliteDatabase,
+    find_other_name,
+    has_wal_reset_bug,
+    open_readers,
+    open_writer,
+)
 from app.store.store import Store
 from app.store.words import Acceptance
 from tests.databases import in_a_file
@@ -245,6 +252,7 @@ def test_a_file_with_two_names_is_refused(tmp_path: Path) -> None:
     for name in ("leads.db", "other.db"):
         with pytest.raises(StoreError, match=rf"{name}: has another name"):
             Store(tmp_path / name).open()
+        assert "remove that one" in (find_other_name(tmp_path / name) or "")
 
 
 def test_a_lock_without_a_name_is_held_all_the_same(tmp_path: Path) -> None:

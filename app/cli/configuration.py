@@ -92,7 +92,7 @@ def load_secret(settings: Settings) -> bytes:
     if settings.secret_key:
         return settings.secret_key.get_secret_value().encode()
     assert isinstance(settings.database, Path)  # the settings ask for a key otherwise
-    return load_or_make_secret(settings.database)
+    return load_or_make_secret(settings.database, named=settings.named_file)
 
 
 def default_login(settings: Settings) -> Login | None:

@@ -21,6 +21,7 @@ from app.store.notices import list_unsent
 from app.store.place import Place
 from app.store.proxies import find_proxy
 from app.store.reading import read_beside
+from app.store.sqlite import find_other_name
 from app.store.stories import describe_status, tell_story, write_moment, write_value
 
 Row = dict[str, Any]
@@ -83,10 +84,12 @@ def look_at_store(settings: Settings) -> list[Mistake]:
     place = locate_store(settings)
     if isinstance(place.at, Path) and not place.at.is_file():
         return []
+    other = find_other_name(place.at) if isinstance(place.at, Path) else None
+    found = [Mistake(f"{PREFIX}DATABASE_URL", "", other)] if other else []
     try:
-        return read_beside(place, partial(_look_at_store, settings=settings))
+        return found + read_beside(place, partial(_look_at_store, settings=settings))
     except StoreUnavailable:
-        return []
+        return found
 
 
 def _look_at_store(connection: Connection, *, settings: Settings) -> list[Mistake]:

@@ -1,5 +1,6 @@
 """The daily list of what is new in quarantine: suspects by reference and reason, tests by their number."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -44,10 +45,16 @@ def write_detail(found: Sequence[Unnamed]) -> dict[str, Any]:
 
 
 def _count(leads: Iterable[Unnamed]) -> list[dict[str, Any]]:
-    numbers = Counter((one.form, one.reason) for one in leads)
+    numbers = Counter((one.form, _first_sign(one.reason)) for one in leads)
     return [
         {"form": form, "reason": reason, "count": number} for (form, reason), number in numbers.most_common()
     ]
+
+
+def _first_sign(reason: str) -> str:
+    """Of `spam score 1.25: links, phrase:guest post`: with scores and all there are as many as leads."""
+    about, _, signs = reason.partition(": ")
+    return re.split("[:,]", signs, maxsplit=1)[0] or about
 
 
 def write_digest(notice: Notice, *, to: str) -> Letter:
@@ -59,6 +66,12 @@ def name_digest(notice: Notice) -> str:
     return f"{notice.detail['count']} new in quarantine"
 
 
+def list_named(notice: Notice) -> list[str]:
+    """The leads whose time of going by themselves begins when it is sent."""
+    known = notice.detail.get("named")
+    return known if known is not None else [row["leadId"] for row in notice.detail["rows"]]
+
+
 def describe_digest(notice: Notice) -> Detail:
     """For programs, which count the others by form and reason too."""
     return {name: value for name, value in notice.detail.items() if name != "named"}
@@ -68,8 +81,9 @@ def _write(detail: Detail) -> str:
     listed = [
         f"{write_reference(row['reference'])}  {row['form']}: {row['reason']}" for row in detail["rows"]
     ]
-    others = [f"{row['count']} of {row['form']}: {row['reason']}" for row in detail["others"]]
-    tests = [f"{row['count']} of {row['form']}" for row in detail["tests"]]
+    # Those made by an older version have none of these.
+    others = [f"{row['count']} of {row['form']}: {row['reason']}" for row in detail.get("others", ())]
+    tests = [f"{row['count']} of {row['form']}" for row in detail.get("tests", ())]
     parts = [
         _write_part("Suspected as spam since the last digest, kept, and sent to nobody:", listed),
         _write_part("And more, which leadgate leads list --state quarantined lists:", others),

@@ -11,7 +11,7 @@ from functools import partial
 from app.errors import StoreError
 from app.log import get_logger
 from app.notices.composer import OFFICE, Composer
-from app.notices.digest import DIGEST
+from app.notices.digest import DIGEST, list_named
 from app.notices.letter import write_message
 from app.notices.mailer import Mailer, NotSent
 from app.notices.operator import describe_for_programs
@@ -178,7 +178,7 @@ class Dispatcher:
 def _keep_sent(connection: Transaction, *, notice: Notice, now: datetime) -> None:
     note_sent(connection, notice, to=_name_reader(notice), now=now)
     if notice.kind == DIGEST:  # from now on what nobody releases may go by itself
-        mark_named(connection, notice.detail["named"], now=now)
+        mark_named(connection, list_named(notice), now=now)
 
 
 def _name_reader(notice: Notice) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, Text, bindparam, func, insert, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Table, Text, any_, bindparam, func, insert, select
 
 # Statements of one, two, four ... rows are few enough for the driver to keep them prepared.
 _LARGEST = 64
@@ -47,8 +47,8 @@ def _write_insert(table: Table, names: tuple[str, ...], size: int) -> str:
 def is_among(
     connection: Connection, column: ColumnElement[str], values: Collection[str]
 ) -> ColumnElement[bool]:
-    """Whether it is one of many. They are one parameter where they can be: a list is compiled each time."""
+    """Whether it is one of many. They are one parameter: a list is compiled each time, and ends at 65,535."""
     if connection.dialect.name != "sqlite":
-        return column.in_(values)
+        return column == any_(bindparam(None, sorted(values), type_=ARRAY(Text)))
     text = bindparam(None, json.dumps(sorted(values)), type_=Text)
     return column.in_(select(func.json_each(text).table_valued("value").c.value))

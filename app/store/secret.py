@@ -9,12 +9,18 @@ from app.errors import StoreError
 from app.secret_file import find_exposure
 
 
-def load_or_make_secret(database: Path) -> bytes:
-    """Raises StoreError when the file can be neither read nor made."""
-    path = database.with_name(database.name + ".secret")
+def load_or_make_secret(database: Path, *, named: Path | None = None) -> bytes:
+    """Raises StoreError when the file can be neither read nor made.
+
+    `named`: the link by which the database is known, beside which its secret may have been left.
+    """
+    path = _beside(database)
+    left = _beside(named or database)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
+            if left != path and left.exists():
+                raise StoreError(f"{left}: lies beside a link; move it beside the database, to {path}")
             _make(path)
         secret, exposure = path.read_bytes().strip(), find_exposure(path)
     except OSError as error:
@@ -24,6 +30,10 @@ def load_or_make_secret(database: Path) -> bytes:
     if exposure:
         raise StoreError(f"{path}: {exposure}")
     return secret
+
+
+def _beside(database: Path) -> Path:
+    return database.with_name(database.name + ".secret")
 
 
 def _make(path: Path) -> None:

@@ -127,6 +127,16 @@ class FileLock:
             self._file = None
 
 
+def find_other_name(database: Path) -> str | None:
+    """That the file has a second name, and how to end that, as a clause; None where it has not."""
+    if not database.is_file() or database.stat().st_nlink == 1:
+        return None
+    return (
+        "has another name (a hard link), with a lock and a log of its own; remove that one (find -samefile tells it), "
+        "and make copies with VACUUM INTO"
+    )
+
+
 def has_wal_reset_bug(version: tuple[int, int, int]) -> bool:
     """Whether two connections that write or checkpoint at once may damage the log (sqlite.org/wal.html).
 
@@ -157,8 +167,8 @@ class SqliteDatabase:
         held.callback(lock.release)
         refuse_network(self.path.parent)
         self.path.touch(mode=0o600)  # it holds personal data; its log takes after it
-        if self.path.is_file() and self.path.stat().st_nlink > 1:
-            raise StoreError(f"{self.path}: has another name (a hard link), with a lock and a log of its own")
+        if other := find_other_name(self.path):
+            raise StoreError(f"{self.path}: {other}")
         engine = open_writer(self.path, self._vault)
         held.callback(engine.dispose)
         with engine.connect() as connection:
