@@ -1,5 +1,6 @@
 """How many leads one client may send: counted in memory, when they are accepted and not before."""
 
+from array import array
 from bisect import bisect_right, insort
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -132,8 +133,8 @@ class _Windows(Storage, MovingWindowSupport):
         super().__init__()
         self.now = 0.0
         self._longest = 0
-        # A list of one or two is a sixth of a deque.
-        self._clients: OrderedDict[str, list[float]] = OrderedDict()
+        # A sixth of a deque, and a quarter of a list where one address sends many.
+        self._clients: OrderedDict[str, array[float]] = OrderedDict()
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """`expiry` is the client's longest: what is older counts in none of its windows."""
@@ -141,7 +142,7 @@ class _Windows(Storage, MovingWindowSupport):
         self._forget_some()
         times = self._clients.get(key)
         if times is None:
-            self._clients[key] = [self.now] * amount
+            self._clients[key] = array("d", [self.now] * amount)
             return True
         self._clients.move_to_end(key)
         self._drop_ahead(times)
@@ -162,7 +163,7 @@ class _Windows(Storage, MovingWindowSupport):
         first = bisect_right(times, self.now - expiry)
         return (times[first], len(times) - first) if first < len(times) else (self.now, 0)
 
-    def _drop_ahead(self, times: list[float]) -> None:
+    def _drop_ahead(self, times: "array[float]") -> None:
         """A clock that was put back would otherwise keep its clients out until it has caught up."""
         del times[bisect_right(times, self.now + _AHEAD) :]
 
