@@ -81,19 +81,69 @@ async def test_a_list_that_lost_what_it_had_tells_nothing(tmp_path: Path, sandbo
         assert rig.copies(lead_id) == 1
 
 
-async def test_a_new_lead_that_cannot_be_read_may_be_it(tmp_path: Path, sandbox: Running) -> None:
+async def test_a_lead_is_found_though_all_others_of_the_contacts_are_gone(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox, settle=SETTLE) as rig:
+        await rig.submit()
+        await rig.turn()
+        [old] = rig.vitec_leads
+        rig.fault("500_after", times=1)
+        lead_id = await rig.submit(message="En annan fråga.")
+        await rig.turn()
+        del sandbox.app.state.world._leads[old.id]
+        await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+        assert rig.copies(lead_id) == 1
+
+
+@pytest.mark.parametrize("anonymised", [True, False])
+async def test_a_new_lead_that_cannot_be_read_may_be_it(
+    tmp_path: Path, sandbox: Running, *, anonymised: bool
+) -> None:
     async with open_rig(tmp_path, sandbox, settle=SETTLE) as rig:
         await _prove(rig)
         rig.fault("500_after", times=1)
         lead_id = await rig.submit()
         await rig.turn()
-        rig.fault("404", operation="getIncomingLead", match=rig.vitec_leads[-1].id)
+        new = rig.vitec_leads[-1]
+        if anonymised:
+            sandbox.app.state.world._leads[new.id] = replace(new, is_anonymized=True, message="", utm_tags=())
+        else:
+            rig.fault("404", operation="getIncomingLead", match=new.id)
         await rig.live(seconds=SETTLE - 5)
         assert (await rig.status(lead_id)).state is LeadState.PENDING
         await rig.live(seconds=30)
         status = await rig.status(lead_id)
         assert status.reason == "may exist in Vitec: a new lead of the contact's cannot be read"
-        assert rig.copies(lead_id) == 1
+        assert rig.calls("createLead") == 2
+
+
+@pytest.mark.parametrize("gone", ["contact", "content"])
+@pytest.mark.parametrize("others", [1, 0])
+async def test_a_canary_that_is_gone_is_replaced_by_another_lead(
+    tmp_path: Path, sandbox: Running, gone: str, others: int
+) -> None:
+    async with open_rig(tmp_path, sandbox, settle=SETTLE) as rig:
+        await _prove(rig)
+        [canary] = rig.vitec_leads
+        if others:
+            await rig.submit(email="dan@example.com", phone="070-174 06 07")
+            await rig.turn()
+        orders = [FaultOrder(name="500_before", times=1)]
+        if gone == "contact":
+            orders.append(FaultOrder(name="404", operation="listLeadsOfContacts", match=canary.contact_id))
+        else:
+            anonymised = replace(canary, is_anonymized=True, utm_tags=(), message="")
+            sandbox.app.state.world._leads[canary.id] = anonymised
+        sandbox.app.state.board.set(orders)
+        lead_id = await rig.submit()
+        await rig.live(seconds=SETTLE + 30)
+        status = await rig.status(lead_id)
+        assert status.state is (LeadState.DELIVERED if others else LeadState.HELD)
+        assert rig.copies(lead_id) == others
+        unproven = "may exist in Vitec: reading leads back is not proven for this customer"
+        assert status.reason == (None if others else unproven)
 
 
 async def test_a_look_that_never_succeeds_says_that_the_lead_may_be_there(

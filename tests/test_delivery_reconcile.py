@@ -17,6 +17,7 @@ from app.store.claiming import claim_next
 from app.store.erasure import InVitec, erase_lead
 from app.store.gates import list_gates
 from app.store.operator import retry_lead
+from app.store.outbox import finish_attempt
 from app.store.queues import Selection
 from tests.deliveries import Rig, open_rig
 from tests.sandboxes import CUSTOMER, Running, run_sandbox
@@ -306,6 +307,32 @@ async def test_an_intent_left_open_by_a_crash_is_looked_for(tmp_path: Path, sand
         await rig.courier.deliver(suspect)
         assert rig.calls("createLead") == 1
         await rig.live(seconds=SETTLE + 20, until=LeadState.DELIVERED, lead_id=lead_id)
+        assert rig.copies(lead_id) == 1
+
+
+async def test_a_create_whose_answer_came_meanwhile_is_not_looked_for(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox, settle=SETTLE) as rig:
+        lead_id = await rig.submit()
+        claim = await rig.claim()
+        assert claim is not None
+        parcel = await rig.courier._prepare(claim)
+        assert parcel is not None
+        await rig.courier._contacts.resolve(parcel)
+        attempt_id = await rig.courier.ledger.begin(parcel, "create", snapshot=())
+        rig.pass_time(seconds=rig.courier.terms.lease.total_seconds() + 1)
+        assert await rig.claim() is None
+        suspect = await rig.claim(suspects=True)
+        assert suspect is not None
+        # The slow one is told after all: another's lease, but a fact.
+        now = rig.now()
+        await rig.store.write(partial(finish_attempt, attempt_id=attempt_id, outcome="not_taken", now=now))
+        await rig.courier.deliver(suspect)
+        row = await rig.store.read(partial(row_of, lead_id=lead_id))
+        assert (row.state, row.leased_until, row.crashes) == (LeadState.PENDING, None, 0)
+        await rig.turn()
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
         assert rig.copies(lead_id) == 1
 
 

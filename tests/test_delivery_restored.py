@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.lead import LeadState
+from app.sandbox.config import AGENT, LEAD_SOURCE
 from app.sandbox.faults import FaultOrder
 from app.store.operator import mark_restored, retry_lead
-from app.store.schema import alarms
+from app.store.reconciling import DENIED, FORGOTTEN
+from app.store.schema import alarms, outbox
 from app.vitec.answers import Found, classify_contact
 from app.vitec.guard import read_boot_clock
 from tests.deliveries import Rig, open_rig
 from tests.sandboxes import CUSTOMER, Running, run_sandbox
+from tests.stores import row_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_either_database")]
 pytest_plugins = ["tests.store_fixtures"]
@@ -27,6 +30,14 @@ SETTLE = 60
 OTHER = {"email": "bo@example.com", "phone": "070-174 06 06", "firstName": "Bo"}
 UNMATCHABLE: dict[str, Any] = {"firstName": None, "lastName": None, "name": "Anna"}
 """Without a last name Vitec makes the person anew at every call."""
+
+RESEND = f"""
+[forms.kontakt]
+customer_id = "{CUSTOMER}"
+assigned_to_id = "{AGENT}"
+lead_source_id = "{LEAD_SOURCE}"
+on_ambiguous = "resend"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -165,14 +176,65 @@ async def test_it_is_looked_for_at_each_who_shares_the_address(
         assert status.reason == (None if arrived else "may exist in Vitec: 2 contacts share the address")
 
 
-async def test_an_unreadable_lead_of_the_contacts_may_be_it(tmp_path: Path, sandbox: Running) -> None:
+@pytest.mark.parametrize("kind", ["another", "anonymised"])
+async def test_an_old_lead_that_cannot_be_read_holds_nobody(
+    tmp_path: Path, sandbox: Running, kind: str
+) -> None:
+    async with open_rig(tmp_path, sandbox, settle=SETTLE) as rig:
+        await _prove(rig)
+        await rig.submit()
+        await rig.turn()
+        # Beside ours one of another origin, of which the store knows nothing.
+        old = replace(rig.vitec_leads[-1], id="LEDOLD", utm_tags=(), message="", is_anonymized=True)
+        sandbox.app.state.world._leads[old.id] = old
+        if kind == "another":
+            rig.fault("404", operation="getIncomingLead", match=old.id)
+        lead_id = await rig.submit(message="En annan fråga.")
+        await _restore(rig)
+        await rig.live(seconds=SETTLE + 10)
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+        assert rig.copies(lead_id) == 1
+
+
+@pytest.mark.parametrize(
+    ("faults", "person", "sends"),
+    [
+        ([], {}, 1),
+        ([FaultOrder(name="reads_forbidden")], {}, 1),
+        ([FaultOrder(name="reads_forbidden")], UNMATCHABLE, 1),
+        ([FaultOrder(name="reads_forbidden"), FaultOrder(name="500_after", times=1)], {}, 2),
+    ],
+    ids=["unproven", "refused", "unmatchable", "refused, and the answer lost"],
+)
+async def test_where_looking_proves_nothing_the_form_may_choose_to_send_it(
+    tmp_path: Path, sandbox: Running, faults: list[FaultOrder], person: dict[str, Any], sends: int
+) -> None:
+    async with open_rig(tmp_path, sandbox, settle=SETTLE, text=RESEND) as rig:
+        lead_id = await rig.submit(**person)
+        await _restore(rig)
+        sandbox.app.state.board.set(faults)
+        await rig.live(seconds=SETTLE - 1)
+        assert rig.calls("createLead") == 0
+        await rig.live(seconds=10)
+        assert (await rig.status(lead_id)).state is LeadState.DELIVERED
+        assert rig.copies(lead_id) == rig.calls("createLead") == sends
+        assert "Möjlig dubblett" in rig.vitec_leads[-1].message
+
+
+async def test_a_first_look_in_vain_at_a_former_contact_counts_for_no_other(
+    tmp_path: Path, sandbox: Running
+) -> None:
     async with open_rig(tmp_path, sandbox, settle=SETTLE) as rig:
         await _prove(rig)
         lead_id = await rig.submit()
-        await _deliver_unrecorded(rig)
-        rig.fault("404", operation="getIncomingLead", match=rig.vitec_leads[-1].id)
+        copy_risked = update(outbox).where(outbox.c.lead_id == lead_id).values(possible_duplicate=1)
+        await rig.store.write(lambda write: write.execute(copy_risked))
         await _restore(rig)
-        await rig.live(seconds=SETTLE + 10)
-        status = await rig.status(lead_id)
-        assert status.reason == "may exist in Vitec: a new lead of the contact's cannot be read"
-        assert rig.copies(lead_id) == 1
+        rig.pass_time(seconds=SETTLE)
+        await rig.turn()
+        assert (await rig.store.read(partial(row_of, lead_id=lead_id))).reconcile_first == DENIED
+        rig.fault("404", operation="listLeadsOfContacts", match=rig.vitec_contacts[-1].id)
+        rig.pass_time(seconds=2)
+        await rig.turn()
+        row = await rig.store.read(partial(row_of, lead_id=lead_id))
+        assert (row.resolved_anew, row.reconcile_first) == (1, FORGOTTEN)

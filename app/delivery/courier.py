@@ -105,6 +105,9 @@ class Courier:
             create = await self.ledger.store.read(partial(load_open_create, lead_id=claim.lead_id))
             if create is not None:
                 await self._reconciler.settle_unknown(parcel, create)
+            else:  # its answer has come since, to whoever had claimed the lead before
+                decision = TryLater(at=self.ledger.now(), spend_try=False)
+                await self.ledger.settle(claim, Settlement(decision=decision))
             return
         if claim.reconcile_first:
             contact_id = await self._reconciler.rule_out(parcel)

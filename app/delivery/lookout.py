@@ -21,7 +21,7 @@ class Seen:
 
     ids: tuple[str, ...] = ()
     unreadable: bool = False
-    """Whether the contact has yet another new lead, of which nobody can tell whether it is this one."""
+    """Whether the contact has yet another, of which nobody can tell whether it is this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,16 @@ class Lookout:
         ids = await self.list_leads(parcel, contact_id)
         if not isinstance(ids, tuple):
             return ids
-        if known and known.isdisjoint(ids):
-            return Gone()  # an empty list of a contact that had leads tells nothing of them
         fresh = [one for one in ids if one not in known]
         owned = await self.ledger.store.read(
             partial(find_owned, vitec_lead_ids=fresh, lead_id=parcel.claim.lead_id)
         )
         look = await self._read_each(parcel, [one for one in fresh if one not in owned])
-        if isinstance(look, Seen):
-            await self.open_gate(parcel)
+        if not isinstance(look, Seen):
+            return look
+        await self.open_gate(parcel)
+        if not look.ids and known and known.isdisjoint(ids):
+            return Gone()  # what such a list lacks proves nothing, whoever took out all that it had
         return look
 
     async def _read_each(self, parcel: Parcel, candidates: Sequence[str]) -> Seen | Blind | Barred:
@@ -80,6 +81,8 @@ class Lookout:
                 return incoming
             elif carries_marker(incoming, lead_id=parcel.lead.id, reference=parcel.lead.reference):
                 found.append((incoming.sent_at, candidate))
+            elif incoming.is_anonymized:
+                unreadable = True
         return Seen(tuple(candidate for _, candidate in sorted(found)), unreadable)
 
     async def take_snapshot(self, parcel: Parcel, contact_id: str) -> tuple[str, ...] | None:

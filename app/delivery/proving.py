@@ -8,7 +8,7 @@ from app.delivery.ledger import Ledger
 from app.delivery.lookout import Barred, Blind, Gone, Lookout
 from app.delivery.parcel import Parcel
 from app.log import get_logger
-from app.store.reconciling import ReadPath, keep_canary, load_read_path
+from app.store.reconciling import ReadPath, find_canary, keep_canary, load_read_path
 from app.vitec.readings import Incoming, carries_marker
 
 _log = get_logger("delivery")
@@ -27,6 +27,9 @@ class Prover:
         if path is None:
             return False
         found = await self._find(parcel, path)
+        if isinstance(found, Gone) and (other := await self._find_another(parcel, path)):
+            await self.ledger.go_on(parcel)
+            path, found = other, await self._find(parcel, other)
         if isinstance(found, Blind):
             return None
         proven = found is True
@@ -66,9 +69,22 @@ class Prover:
         if path.vitec_lead_id not in ids:
             return False
         incoming = await self.lookout.read_incoming(parcel, path.vitec_lead_id)
-        if isinstance(incoming, Incoming):
-            return carries_marker(incoming, lead_id=path.lead_id, reference=path.reference)
-        return False if isinstance(incoming, Gone) else incoming
+        if not isinstance(incoming, Incoming):
+            return False if isinstance(incoming, Gone) else incoming
+        if carries_marker(incoming, lead_id=path.lead_id, reference=path.reference):
+            return True
+        return Gone() if incoming.is_anonymized else False
+
+    async def _find_another(self, parcel: Parcel, path: ReadPath) -> ReadPath | None:
+        """In the place of a canary whose contact an agent has merged or removed."""
+        return await self.ledger.store.read(
+            partial(
+                find_canary,
+                login=parcel.login.name,
+                customer_id=parcel.customer_id,
+                other_than=path.contact_id,
+            )
+        )
 
     async def _load_path(self, parcel: Parcel) -> ReadPath | None:
         return await self.ledger.store.read(

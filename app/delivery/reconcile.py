@@ -94,12 +94,13 @@ class Reconciler:
                 parcel, NotCreated(attempt_id=create.attempt_id, why="looked for in vain, twice")
             )
 
-    async def _decide_unproven(self, parcel: Parcel, create: OpenCreate, why: str) -> None:
+    async def _decide_unproven(self, parcel: Parcel, create: OpenCreate | None, why: str) -> None:
         """Where looking is impossible the form says what is worse: a lead twice, or a human's minute."""
         decision: Decision
-        if parcel.form.on_ambiguous is OnAmbiguous.RESEND and create.number < MAX_UNKNOWN_CREATES:
+        may_resend = create is None or create.number < MAX_UNKNOWN_CREATES
+        if may_resend and parcel.form.on_ambiguous is OnAmbiguous.RESEND:
             decision = NotCreated(
-                attempt_id=create.attempt_id,
+                attempt_id=create.attempt_id if create else None,
                 why=f"sent again by the form's choice: {why}",
                 possible_duplicate=True,
             )
@@ -132,13 +133,13 @@ class Reconciler:
             case _ if not claim.may_be_forgotten:
                 return True  # every attempt on record was refused or never sent
             case Barred(why):
-                await self._settle(parcel, Hold(reason=f"{MAY_EXIST}: {why}"))
+                await self._decide_unproven(parcel, None, why)
             case Gone() if not claim.resolved_anew:
                 await self._settle(parcel, ResolveAnew())
             case Gone():
-                await self._settle(parcel, Hold(reason=f"{MAY_EXIST}: {_GONE}"))
-            case Seen(unreadable=True):
-                await self._settle(parcel, Hold(reason=f"{MAY_EXIST}: {_UNREADABLE}"))
+                await self._decide_unproven(parcel, None, _GONE)
+            # One that cannot be read is no suspect here: nobody knows it for new, and old leads of another
+            # kind cannot be read either.
             case Seen() if not claim.was_denied:
                 await self._settle(parcel, LookAgain(at=self.ledger.now() + _APART))
             case Seen():
@@ -152,7 +153,7 @@ class Reconciler:
         if proven is None:
             await self._settle(parcel, self.ledger.later(parcel))
         elif not proven:
-            await self._settle(parcel, Hold(reason=f"{MAY_EXIST}: {_UNPROVEN}"))
+            await self._decide_unproven(parcel, None, _UNPROVEN)
         return bool(proven)
 
     async def _look(

@@ -59,7 +59,7 @@ def get_incoming_lead(call: Call) -> Reply:
         "sellingEstateId": None,
         "state": "New",
         "message": lead.message,
-        "isAnonymized": False,
+        "isAnonymized": lead.is_anonymized,
         "utmTags": [{"name": name, "value": value} for name, value in lead.utm_tags],
     }
     return Reply(value=incoming)

@@ -52,6 +52,7 @@ class StoredLead:
     utm_tags: tuple[tuple[str, str], ...] = ()
     created_at: datetime
     """Ahead of now while a late commit is on its way; until then the lead is not there."""
+    is_anonymized: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

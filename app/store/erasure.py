@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select
 
 from app.errors import LeadNotFound, OperatorError
 from app.identity import write_reference
@@ -16,6 +16,7 @@ from app.store.leads import find_lead_id
 from app.store.operator import IN_VITEC
 from app.store.outbox import has_unresolved_create, list_customers
 from app.store.receipts import leave_receipt
+from app.store.reconciling import find_canary, keep_canary
 from app.store.schema import attempts, leads, outbox, read_paths
 
 ERASED = "erased"
@@ -168,21 +169,8 @@ def _replace_canary(connection: Connection, lead_id: str, *, contact_id: str | N
     """What is looked for to prove the read path must be there: the person's contact will soon be gone in Vitec."""
     for path in connection.execute(select(read_paths).where(read_paths.c.lead_id == lead_id)).all():
         is_path = [column == getattr(path, column.name) for column in read_paths.primary_key]
-        other = connection.execute(
-            select(outbox.c.lead_id, outbox.c.contact_id, outbox.c.vitec_lead_id, leads.c.reference)
-            .join_from(outbox, leads, leads.c.id == outbox.c.lead_id)
-            .where(
-                outbox.c.state == LeadState.DELIVERED,
-                outbox.c.login == path.login,
-                outbox.c.customer_id == path.customer_id,
-                outbox.c.contact_id.is_not(None),
-                outbox.c.contact_id != contact_id,
-            )
-            .order_by(outbox.c.lead_id.desc())
-            .limit(1)
-        ).one_or_none()
+        other = find_canary(connection, path.login, path.customer_id, other_than=contact_id)
         if other is None:
             connection.execute(delete(read_paths).where(*is_path))
         else:
-            found = dict(other._mapping) | {"proven_at": None, "checked_at": None}  # noqa: SLF001 - SQLAlchemy's public name
-            connection.execute(update(read_paths).where(*is_path).values(found))
+            keep_canary(connection, path.base_url, path.login, path.customer_id, path=other)

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from app.lead import LeadState
-from app.store.schema import EPOCH, IS_UNRESOLVED, Instant, attempts, events, meta, outbox, read_paths
+from app.store.schema import EPOCH, IS_UNRESOLVED, Instant, attempts, events, leads, meta, outbox, read_paths
 
 TICK = timedelta(seconds=1)
 # What `reconcile_first` says of a lead that is looked for before anything is sent.
@@ -188,6 +188,26 @@ def load_read_path(connection: Connection, base_url: str, login: str, customer_i
         proven_at=row.proven_at,
         checked_at=row.checked_at,
     )
+
+
+def find_canary(
+    connection: Connection, login: str, customer_id: str, *, other_than: str | None
+) -> ReadPath | None:
+    """The newest delivered lead of an account, to be looked for from now on; of any contact but that one."""
+    row = connection.execute(
+        select(outbox.c.lead_id, outbox.c.contact_id, outbox.c.vitec_lead_id, leads.c.reference)
+        .join_from(outbox, leads, leads.c.id == outbox.c.lead_id)
+        .where(
+            outbox.c.state == LeadState.DELIVERED,
+            outbox.c.login == login,
+            outbox.c.customer_id == customer_id,
+            outbox.c.contact_id.is_not(None),
+            outbox.c.contact_id != other_than,
+        )
+        .order_by(outbox.c.lead_id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else ReadPath(**row._mapping, proven_at=None, checked_at=None)  # noqa: SLF001 - SQLAlchemy's public name
 
 
 def keep_canary(

@@ -93,7 +93,8 @@ class LookAgain:
 class NotCreated:
     """A create of unknown outcome did not happen, or the form would rather have the lead twice."""
 
-    attempt_id: int
+    attempt_id: int | None = None
+    """None where no such create is on record."""
     why: str
     possible_duplicate: bool = False
 
@@ -225,6 +226,8 @@ def _start_over(
             changed = (
                 {"possible_duplicate": 1, "payload_version": None} if decision.possible_duplicate else {}
             )
+            if decision.attempt_id is None:
+                changed["reconcile_first"] = 0
             kind, detail = "not_created", {"reason": decision.why}
         case ResolveAnew():
             changed = {"resolved_anew": 1, "contact_id": None}
@@ -238,16 +241,19 @@ def _start_over(
         return False
     if changed:
         _change(connection, claim.lead_id, **changed)
-    if isinstance(decision, NotCreated):
+    if isinstance(decision, NotCreated) and decision.attempt_id is not None:
         resolve_create(connection, decision.attempt_id, outcome="not_created", now=now)
     add_event(connection, claim.lead_id, kind, now=now, **detail)
     return True
 
 
 def _look_there_first(connection: Connection, claim: Claim) -> dict[str, int | None]:
-    """At another contact there may be a lead that was looked for at the former one, or forgotten."""
-    forgotten = not claim.possible_duplicate and may_be_forgotten(connection, claim.lead_id)
-    return {"reconcile_first": FORGOTTEN} if forgotten else {}
+    """At another contact there may be a lead that was looked for at the former one, or forgotten.
+
+    A first look in vain at the former one counts no more.
+    """
+    concluded = not claim.possible_duplicate and may_be_forgotten(connection, claim.lead_id)
+    return {"reconcile_first": FORGOTTEN} if claim.may_be_forgotten or concluded else {}
 
 
 def _change(connection: Connection, lead_id: str, **values: int | None) -> None:

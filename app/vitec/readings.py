@@ -27,6 +27,8 @@ class Incoming:
     """May have been edited by its receiver."""
     sent_at: str = ""
     """As Vitec writes it, bare Swedish time: good for telling the older of two, and for nothing else."""
+    is_anonymized: bool = False
+    """Whether Vitec has taken out what it said: a marker that is missing tells nothing then."""
 
 
 def parse_lead_ids(answer: Answer) -> tuple[str, ...] | None:
@@ -47,13 +49,14 @@ def parse_lead_ids(answer: Answer) -> tuple[str, ...] | None:
 
 
 def parse_incoming(answer: Answer) -> Incoming | None:
-    """The tags and the message of an incoming lead; None when it is no such thing or anonymised."""
+    """The tags and the message of an incoming lead; None when it is no such thing."""
     value = read_json(answer.body) if answer.succeeded else None
-    if not isinstance(value, dict) or read_member(value, "isAnonymized") is True:
+    if not isinstance(value, dict):
+        return None
+    is_anonymized = read_member(value, "isAnonymized") is True
+    if not is_anonymized and not any(name.lower() in {"utmtags", "message", "contactid"} for name in value):
         return None
     tags, message = read_member(value, "utmTags"), read_member(value, "message")
-    if not any(name.lower() in {"utmtags", "message", "contactid"} for name in value):
-        return None
     return Incoming(
         utm_tags=tuple(
             UtmTag(name=str(read_member(tag, "name") or ""), value=str(read_member(tag, "value") or ""))
@@ -61,6 +64,7 @@ def parse_incoming(answer: Answer) -> Incoming | None:
         ),
         message=message if isinstance(message, str) else "",
         sent_at=str(read_member(value, "sentAt") or ""),
+        is_anonymized=is_anonymized,
     )
 
 
