@@ -182,7 +182,7 @@ class StoreAndModel(RuleBasedStateMachine):
             and not same_person
             # To look for it where it is known to be, the gate for creates is not passed.
             and (
-                (kept.is_looked_for() and kept.contact_id)
+                (kept.is_looked_for() and kept.contact_id is not None)
                 or self.probes.get(kept.new.customer_id, self.now) <= self.now
             )
         )
