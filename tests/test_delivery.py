@@ -13,12 +13,14 @@ from app.errors import StoreUnavailable
 from app.forms.model import Forms
 from app.lead import LeadState
 from app.sandbox.config import AGENT, LEAD_SOURCE
+from app.store.circuits import open_circuit
 from app.store.gates import list_gates, probe_now
 from app.store.operator import discard_lead, retry_lead
 from app.store.schema import payloads
 from app.store.store import Store
 from tests.deliveries import Rig, make_forms, make_login, open_rig
 from tests.sandboxes import CUSTOMER, Running, run_sandbox
+from tests.stores import row_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("in_either_database")]
 pytest_plugins = ["tests.store_fixtures"]
@@ -332,10 +334,50 @@ async def test_a_login_that_is_gone_was_renamed_where_the_customer_is_the_same(
         moved = _move(rig, tmp_path, customer_id=customer_id)
         renamed = replace(moved.logins["default"], name="other")
         rig.forms.current = replace(moved, logins={"other": renamed})
-        await rig.turn()
+        while await rig.turn():
+            pass
         status = await rig.status(lead_id)
         assert (status.state, status.reason) == (state, reason)
         assert await rig.store.read(list_gates) == []
+
+
+async def test_what_was_frozen_for_a_renamed_login_meets_the_circuit_of_the_new_one(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        await _leave_under_way(rig)
+        moved = _move(rig, tmp_path, customer_id=CUSTOMER)
+        renamed = replace(moved.logins["default"], name="other")
+        elsewhere = replace(renamed, name="elsewhere", base_url="http://127.0.0.1:9")
+        rig.forms.current = replace(moved, logins={"other": renamed, "elsewhere": elsewhere})
+        until = rig.now() + timedelta(hours=1)
+        await rig.store.write(partial(open_circuit, base_url=sandbox.url, until=until, now=rig.now()))
+        await rig.upkeep.do_once()
+        calls = rig.calls()
+        turns = 0
+        while rig.worker._may_claim() and (claim := await rig.worker._claim()) is not None:
+            await rig.courier.deliver(claim)
+            turns += 1
+        assert (turns, rig.calls()) == (1, calls)
+
+
+async def test_what_a_reload_moves_does_not_knock_at_a_gate_known_to_be_closed(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        before = rig.forms.current
+        rig.forms.current = _move(rig, tmp_path, customer_id="M30011")
+        await rig.submit()
+        await rig.turn()  # Vitec does not know the other login
+        rig.forms.current = before
+        lead_id = await rig.submit(email="bo@example.com", phone="070-174 06 06")
+        rig.forms.current = _move(rig, tmp_path, customer_id="M30011")
+        turns = 0
+        while await rig.turn():
+            turns += 1
+        assert (turns, rig.calls("updatePerson")) == (1, 1)
+        row = await rig.store.read(partial(row_of, lead_id=lead_id))
+        assert (row.login, row.customer_id, row.tries) == ("other", "M30011", 0)
 
 
 async def _leave_under_way(rig: Rig) -> str:

@@ -29,6 +29,12 @@ def test_answers_that_fail_for_one_lead_alone_are_its_own_trouble() -> None:
     assert not any(_calls(Breaker(), *[("a", False, True)] * 50))
 
 
+def test_what_it_remembers_of_one_leads_trouble_does_not_grow() -> None:
+    breaker = Breaker()
+    _calls(breaker, *[("a", False, True)] * 1000)
+    assert len(breaker._in_a_row) == OPEN_AFTER
+
+
 def test_answers_that_fail_for_several_leads_open_it() -> None:
     calls = [(lead, False, True) for lead in "ababa"]
     assert _calls(Breaker(), *calls)[-1]

@@ -1,6 +1,7 @@
 """How a destination that fails is left alone and let back, against the sandbox behind a real socket."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -162,6 +163,38 @@ async def test_a_probe_that_is_told_to_wait_waits(tmp_path: Path, sandbox: Runni
         assert circuit(rig).openings == 0  # it is not ill
 
 
+async def test_who_asks_for_less_without_saying_how_long_is_called_ever_more_rarely(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        rig.fault("429", operation="*")
+        leads = [await rig.submit(firstName=f"P{n}", email=f"p{n}@example.com", phone=None) for n in range(5)]
+        await work(rig, seconds=3600)
+        assert rig.calls() < 30
+        assert {(await rig.store.read(partial(row_of, lead_id=one))).tries for one in leads} == {0}
+        rig.clear_faults()
+        await work(rig, seconds=400)
+        assert {(await rig.status(one)).state for one in leads} == {LeadState.DELIVERED}
+
+
+async def test_who_lets_something_through_is_spared_no_longer_than_before(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        busy = Answer(sent=True, status=429)
+        for _ in range(4):
+            await answer(rig, busy, lead_id="a")
+            assert circuit(rig).state == "trying"
+            await answer(rig, Answer(sent=True, status=200), lead_id="a")
+            await answer(rig, busy, lead_id="a")
+            assert (circuit(rig).state, circuit(rig).openings) == ("open", 0)
+            rig.moment = circuit(rig).until
+            await rig.upkeep.do_once()
+            for _ in range(3):
+                await answer(rig, Answer(sent=True, status=200), lead_id="a")
+            assert circuit(rig).state == "closed"
+
+
 async def test_a_server_error_may_ask_for_longer_than_the_pause(tmp_path: Path, sandbox: Running) -> None:
     async with open_rig(tmp_path, sandbox) as rig:
         busy = Answer(sent=True, status=503, retry_after=HOUR)
@@ -223,6 +256,53 @@ async def test_an_address_that_only_a_receiver_uses_is_probed_before_its_leads(
         await rig.upkeep.do_once()
         assert rig.calls() == 1
         assert circuit(rig).state == "open"
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_password_that_cannot_be_read_keeps_no_other_customer_waiting(
+    tmp_path: Path, sandbox: Running, *, readable: bool
+) -> None:
+    password = tmp_path / "password"
+    password.touch(0o600)
+    password.write_text("sandbox")
+    text = f"""
+    [vitec.other]
+    username = "leadgate"
+    password_file = "{password}"
+    base_url = "{sandbox.url}"
+    [forms.andra]
+    vitec = "other"
+    customer_id = "M30011"
+    assigned_to_id = "{AGENT}"
+    lead_source_id = "{LEAD_SOURCE}"
+    [forms.kontakt]
+    customer_id = "{CUSTOMER}"
+    assigned_to_id = "{AGENT}"
+    lead_source_id = "{LEAD_SOURCE}"
+    """
+    async with open_rig(tmp_path, sandbox, text=text) as rig:
+        password.unlink()
+        if not readable:
+            rig.forms.current = replace(
+                rig.forms.current,
+                logins=dict.fromkeys(("default", "other"), rig.forms.current.logins["other"]),
+            )
+        for lead_id in "abcde":
+            await answer(rig, FAILED, lead_id=lead_id)
+        rig.moment = circuit(rig).until
+        await rig.upkeep.do_once()
+        assert rig.calls() == int(readable)
+        assert circuit(rig).state == "trying"
+
+
+async def test_an_address_that_no_form_uses_any_more_is_forgotten(tmp_path: Path, sandbox: Running) -> None:
+    async with open_rig(tmp_path, sandbox) as rig:
+        now = rig.now()
+        for url in ("https://gone.test", sandbox.url):
+            await rig.store.write(partial(open_circuit, base_url=url, until=now, now=now))
+        for _ in range(61):
+            await rig.upkeep.do_once()
+        assert set(rig.courier.ledger.health.circuits) == {sandbox.url}
 
 
 async def test_a_lead_that_is_brought_on_its_way_alone_waits_for_its_destination(

@@ -252,6 +252,29 @@ async def test_a_moments_silence_before_a_create_leaves_nothing_to_a_human(
             assert status.reason == f"{MAY_EXIST}: the contact's leads could not be read before it was sent"
 
 
+async def test_a_lead_whose_contact_is_gone_waits_at_the_gate_of_contacts(
+    tmp_path: Path, sandbox: Running
+) -> None:
+    async with open_rig(tmp_path, sandbox, settle=SETTLE) as rig:
+        await _prove(rig)
+        rig.fault("500_after", times=1)
+        await rig.submit()
+        await rig.turn()
+        [anna] = [one for one in rig.vitec_contacts if one.values.get("firstName") == "Anna"]
+        rig.sandbox.app.state.board.set(
+            [
+                FaultOrder(name="404", operation="listLeadsOfContacts", match=anna.id),
+                FaultOrder(name="403", operation="updatePerson"),
+            ]
+        )
+        calls = rig.calls("updatePerson")
+        for _ in range(SETTLE + 60):
+            rig.pass_time(seconds=1)
+            await rig.upkeep.do_once()
+            await rig.turn()
+        assert rig.calls("updatePerson") == calls + 1
+
+
 async def test_what_cannot_be_kept_of_a_destinations_health_costs_no_lead_its_answer(
     tmp_path: Path, sandbox: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

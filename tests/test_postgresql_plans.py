@@ -87,7 +87,11 @@ def test_a_claim_behind_a_closed_gate_walks_what_is_looked_for_alone(full: Engin
     def claim_looked_for(connection: Connection) -> None:
         begin(connection, must_claim(connection))
         closing = must_claim(connection)
-        connection.execute(update(outbox).where(outbox.c.leased_until.is_not(None)).values(leased_until=None))
+        connection.execute(
+            update(outbox)
+            .where(outbox.c.leased_until.is_not(None))
+            .values(leased_until=None, contact_id="K1")
+        )
         close_gate(
             connection,
             GATE,

@@ -22,7 +22,7 @@ from app.lead import LeadState
 from app.store.acceptance import SAME_LEAD_WITHIN, accept_all
 from app.store.invariants import Bounds, audit
 from app.store.operator import discard_lead, release_lead, retry_lead
-from app.store.outbox import CreateUnresolved, LeaseLost, freeze_payload, start_attempt
+from app.store.outbox import CreateUnresolved, LeaseLost, decide, freeze_payload, start_attempt
 from app.store.schema import attempts, leads, outbox
 from app.store.settling import AttemptEnd, CloseGate, Decision, Delivered, Hold, Settlement, TryLater, settle
 from app.store.words import Acceptance, Claim, GateKey, NewLead
@@ -49,6 +49,7 @@ class Kept:
     fence: int = 0
     crashes: int = 0
     tries: int = 0
+    contact_id: str | None = None
     vitec_ids: list[str] = field(default_factory=list)
     creates: dict[int, str] = field(default_factory=dict)
 
@@ -179,8 +180,11 @@ class StoreAndModel(RuleBasedStateMachine):
             and kept.due_at <= self.now
             and not kept.is_leased(self.now)
             and not same_person
-            # To look for it, the gate for creates is not passed.
-            and (kept.is_looked_for() or self.probes.get(kept.new.customer_id, self.now) <= self.now)
+            # To look for it where it is known to be, the gate for creates is not passed.
+            and (
+                (kept.is_looked_for() and kept.contact_id is not None)
+                or self.probes.get(kept.new.customer_id, self.now) <= self.now
+            )
         )
 
     def _is_newest(self, turn: Turn) -> bool:
@@ -189,8 +193,9 @@ class StoreAndModel(RuleBasedStateMachine):
         return kept.state is PENDING and kept.fence == turn.claim.fence and kept.leased_until is not None
 
     @precondition(lambda self: any(turn.attempt_id is None for turn in self.turns))
-    @rule(data=st.data())
-    def begin_create(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), contact_id=st.sampled_from(["K1", None]))
+    def begin_create(self, data: st.DataObject, contact_id: str | None) -> None:
+        """Its contact may be found to be gone later."""
         turn = data.draw(st.sampled_from([turn for turn in self.turns if turn.attempt_id is None]))
         kept = self.kept[turn.claim.lead_id]
         expected = (
@@ -202,12 +207,13 @@ class StoreAndModel(RuleBasedStateMachine):
         )
         if expected is not None:
             with pytest.raises(expected):
-                self._start(turn.claim)
+                self._start(turn.claim, contact_id)
             return
-        turn.attempt_id = self._start(turn.claim)
+        turn.attempt_id = self._start(turn.claim, contact_id)
+        kept.contact_id = contact_id
         kept.creates[turn.attempt_id] = "open"
 
-    def _start(self, claimed: Claim) -> int:
+    def _start(self, claimed: Claim, contact_id: str | None) -> int:
         customer_id = self.kept[claimed.lead_id].new.customer_id
         with self.connection.begin_nested():
             payload, _ = freeze_payload(
@@ -218,6 +224,7 @@ class StoreAndModel(RuleBasedStateMachine):
                 notes=(),
                 now=self.now,
             )
+            decide(self.connection, claimed, contact_id=contact_id)
             return start_attempt(
                 self.connection,
                 claimed,

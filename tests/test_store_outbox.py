@@ -30,6 +30,7 @@ from app.store.settling import (
     Decision,
     Delivered,
     Hold,
+    Refile,
     Settlement,
     TryLater,
     settle,
@@ -108,6 +109,7 @@ def test_a_claim_tells_what_its_turn_needs(connection: Connection) -> None:
         lead_id=lead_id,
         form="kontakt",
         login="default",
+        customer_id="M1",
         fence=1,
         leased_until=NOW + LEASE,
         pending_since=NOW,
@@ -604,6 +606,14 @@ def test_a_lead_waits_at_the_gate_it_met(connection: Connection) -> None:
     assert must_claim(connection, now=NOW + MINUTE).lead_id == lead_id
 
 
+def test_a_lead_is_filed_under_the_account_it_goes_by(connection: Connection) -> None:
+    lead_id = keep(connection, login="former", customer_id="M0")
+    assert conclude(connection, must_claim(connection), Refile(account=ACCOUNT))
+    row = row_of(connection, lead_id)
+    assert (row.login, row.customer_id, row.tries, row.next_attempt_at) == ("default", "M1", 0, NOW)
+    assert must_claim(connection).account == ACCOUNT
+
+
 def test_a_login_that_is_let_in_leaves_no_gate_of_a_former_address(connection: Connection) -> None:
     keep(connection)
     former = GateKey(
@@ -638,14 +648,20 @@ def test_a_closed_read_gate_keeps_no_lead_from_being_sent(connection: Connection
     assert gate.probe_at == NOW + MINUTE  # who came through was not its probe
 
 
+def look_for(connection: Connection, *, contact_id: str | None = "K1") -> str:
+    """The id of a lead whose create may have been taken."""
+    lead_id = keep(connection)
+    claimed = must_claim(connection)
+    conclude(connection, claimed, TryLater(at=NOW), attempt=end(begin(connection, claimed), "unknown"))
+    connection.execute(update(outbox).where(outbox.c.lead_id == lead_id).values(contact_id=contact_id))
+    return lead_id
+
+
 @pytest.mark.parametrize("call_group", [CallGroup.CONTACT, CallGroup.CREATE])
 def test_what_may_have_been_taken_needs_no_gate_but_the_one_for_reading(
     connection: Connection, call_group: CallGroup
 ) -> None:
-    lead_id = keep(connection)
-    claimed = must_claim(connection)
-    number = begin(connection, claimed)
-    conclude(connection, claimed, TryLater(at=NOW), attempt=end(number, "unknown"))
+    lead_id = look_for(connection)
     other = keep(connection, received_at=NOW - MINUTE)
     gate = replace(GATE, call_group=call_group)
     close(connection, must_claim(connection), probe_at=NOW + MINUTE, key=gate)
@@ -662,14 +678,36 @@ def test_what_may_have_been_taken_needs_no_gate_but_the_one_for_reading(
     assert closed.probes == 1
 
 
+@pytest.mark.parametrize("suspects", [True, False, None])
+def test_who_must_find_the_contact_first_waits_at_its_gate(
+    connection: Connection, *, suspects: bool | None
+) -> None:
+    lead_id = look_for(connection, contact_id=None)
+    contact = replace(GATE, call_group=CallGroup.CONTACT)
+    close(connection, must_claim(connection), probe_at=NOW + MINUTE, key=contact)
+    connection.execute(update(outbox).values(crashes=int(bool(suspects))))
+    for wanted in (lead_id, None):
+        selection = Selection(suspects=suspects, lead_id=wanted)
+        assert claim_next(connection, now=NOW, leased_until=NOW + LEASE, selection=selection) is None
+    probe = must_claim(connection, now=NOW + MINUTE)
+    close(connection, probe, probe_at=NOW + 9 * MINUTE, key=contact)
+    (closed,) = list_gates(connection)
+    assert (closed.probes, closed.probe_at) == (1, NOW + 9 * MINUTE)
+
+
+def test_who_only_finds_the_contact_takes_no_probe_of_creates(connection: Connection) -> None:
+    look_for(connection, contact_id=None)
+    close(connection, must_claim(connection), probe_at=NOW)
+    must_claim(connection)
+    (closed,) = list_gates(connection)
+    assert closed.probe_at == NOW
+
+
 @pytest.mark.parametrize("suspects", [True, None])
 def test_what_is_looked_for_behind_a_closed_gate_is_found_however_it_is_asked_for(
     connection: Connection, *, suspects: bool | None
 ) -> None:
-    lead_id = keep(connection)
-    claimed = must_claim(connection)
-    number = begin(connection, claimed)
-    conclude(connection, claimed, TryLater(at=NOW), attempt=end(number, "unknown"))
+    lead_id = look_for(connection)
     other = keep(connection, received_at=NOW - MINUTE)
     close(connection, must_claim(connection), probe_at=NOW + MINUTE)
     connection.execute(update(outbox).values(crashes=1))

@@ -179,6 +179,9 @@ def test_what_is_looked_for_is_found_among_all_that_wait_behind_a_gate(
             now=NOW,
         )
         connection.execute(update(outbox).values(leased_until=None, crashes=int(bool(selection.suspects))))
+        connection.execute(
+            update(outbox).where(outbox.c.payload_version.is_not(None)).values(contact_id="K1")
+        )
     few = count_steps(empty, selection)
     with empty.begin() as connection:
         accept_all(connection, [new_lead() for _ in range(3000)], IdentitySource())

@@ -1,6 +1,7 @@
 """When a destination is too ill to be bothered, and how it is let back. Pure: time comes as an argument."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -38,7 +39,7 @@ class _Call:
 class Breaker:
     """Counts this process's calls to one destination."""
 
-    _in_a_row: list[_Call] = field(default_factory=list)
+    _in_a_row: deque[_Call] = field(default_factory=lambda: deque(maxlen=OPEN_AFTER))
     _window: deque[_Call] = field(default_factory=deque)
 
     def record(self, *, lead_id: str, ok: bool, reached: bool, now: datetime) -> bool:
@@ -55,7 +56,7 @@ class Breaker:
             return False
         self._in_a_row.append(call)
         failed = [one for one in self._window if not one.ok]
-        if self._is_general(self._in_a_row) and len(self._in_a_row) >= OPEN_AFTER:
+        if self._is_general(self._in_a_row) and len(self._in_a_row) == OPEN_AFTER:
             return self._open()
         many = len(self._window) >= WINDOW_CALLS and 2 * len(failed) >= len(self._window)
         return self._open() if many and self._is_general(failed) else False
@@ -66,5 +67,5 @@ class Breaker:
         return True
 
     @staticmethod
-    def _is_general(failed: list[_Call]) -> bool:
+    def _is_general(failed: Iterable[_Call]) -> bool:
         return any(not call.reached for call in failed) or len({call.lead_id for call in failed}) > 1

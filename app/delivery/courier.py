@@ -27,6 +27,7 @@ from app.store.settling import (
     Delivered,
     FallBack,
     Hold,
+    Refile,
     ResolveAnew,
     Settlement,
     TryLater,
@@ -117,7 +118,7 @@ class Courier:
             await self._create_lead(parcel, contact_id)
 
     async def _prepare(self, claim: Claim) -> Parcel | None:
-        """Everything that is needed, or the lead is held with what is missing."""
+        """Everything that is needed. None when the turn is over: something is missing, or it was filed elsewhere."""
         form = self.forms.find(claim.form)
         if form is None:
             await self._hold(claim, f"the forms file has no form {claim.form!r} any more")
@@ -138,6 +139,10 @@ class Courier:
         login = self.forms.current.logins.get(destination.vitec)
         if login is None:
             await self._hold(claim, f"there is no login {destination.vitec!r} for Vitec")
+            return None
+        if destination.account != claim.account:
+            # What was asked before it was claimed were the circuit and the gates of the other one.
+            await self.ledger.settle(claim, Settlement(decision=Refile(account=destination.account)))
             return None
         payload, contact_id = (
             (frozen, claim.contact_id) if frozen else await self._freeze(claim, lead, form, destination)

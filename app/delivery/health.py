@@ -16,6 +16,11 @@ from app.vitec.answers import Answer
 _log = get_logger("delivery")
 
 
+def lacks_password(answer: Answer) -> bool:
+    """Whether nothing was asked because the password cannot be read: our trouble, not the destination's."""
+    return not answer.sent and " " in answer.error
+
+
 @dataclass(slots=True, kw_only=True)
 class Health:
     store: Store
@@ -55,8 +60,8 @@ class Health:
     async def _record(self, base_url: str, answer: Answer, *, lead_id: str) -> None:
         now = self.now()
         reached = answer.status is not None
-        if not answer.sent and " " in answer.error:
-            return  # a password that cannot be read is our trouble, not the destination's
+        if lacks_password(answer):
+            return
         if answer.status == 429:
             await self._ease(base_url, answer, now=now)
             return
@@ -86,7 +91,9 @@ class Health:
         known = self.circuits.get(base_url)
         pause = pause_after(known.openings if known else 0, random=self.random)
         until = now + max(pause, answer.retry_after or timedelta())
-        ill = answer.status != 429
+        # Who is busy is given as long as it asks for; who does not say, ever longer until it lets something through.
+        spared_in_vain = not answer.retry_after and known is not None and known.allowance <= 1
+        ill = answer.status != 429 or spared_in_vain
         await self.store.write(
             lambda connection: open_circuit(connection, base_url, until=until, now=now, ill=ill)
         )
@@ -97,14 +104,17 @@ class Health:
 
     async def _ease(self, base_url: str, answer: Answer, *, now: datetime) -> None:
         wait = answer.retry_after
+        _log.warning(
+            "asked_to_slow_down", destination=base_url, seconds=wait.total_seconds() if wait else None
+        )
         if wait:
             until = now + wait
             await self.store.write(
                 lambda connection: open_circuit(connection, base_url, until=until, now=now, ill=False)
             )
+        elif base_url in self.circuits and self.circuits[base_url].state == "trying":
+            await self.reopen(base_url, answer)  # it has been slowed down already
+            return
         else:
             await self.store.write(lambda connection: slow_down(connection, base_url, now=now))
-        _log.warning(
-            "asked_to_slow_down", destination=base_url, seconds=wait.total_seconds() if wait else None
-        )
         await self.refresh()

@@ -2,23 +2,24 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from app.delivery.health import Health
+from app.delivery.health import Health, lacks_password
 from app.delivery.ledger import digest_credential
 from app.errors import StoreError
 from app.forms.live import LiveForms
 from app.forms.model import Login
 from app.log import get_logger
-from app.store.circuits import begin_trying, forget_old_circuits, take_probe
+from app.store.circuits import begin_trying, forget_circuits, take_probe
 from app.store.clockstep import NOTABLE, follow_step
 from app.store.gates import forget_gate, list_gates, probe_gate
 from app.store.queues import forget_deserted_gates, list_deserted_gates
 from app.store.reconciling import has_unresolved, tick
 from app.store.words import GateKey
+from app.vitec.answers import Answer
 from app.vitec.client import VitecClient
 from app.vitec.guard import read_boot_clock
 
@@ -61,7 +62,8 @@ class Upkeep:
             await self._notice_changed_logins()
             await self._forget_deserted_gates()
         if self._round % _FORGET_EVERY == 0 and self.health.circuits:
-            await store.write(lambda connection: forget_old_circuits(connection, now=now))
+            used = list_addresses(self.forms)
+            await store.write(lambda connection: forget_circuits(connection, used=used, now=now))
         self._round += 1
 
     async def _watch_clock(self) -> None:
@@ -84,19 +86,22 @@ class Upkeep:
                 await self._probe(base_url)
 
     async def _probe(self, base_url: str) -> None:
-        found = _find_customer(self.forms, base_url)
+        answer = await self._ask(base_url)
         store, now = self.health.store, self.health.now()
-        if found is None:  # no form goes there any more
-            await store.write(lambda connection: begin_trying(connection, base_url, now=now))
-            return
-        login, customer_id = found
-        answer = await self.client.get_offices(login, customer_id)
-        if answer.status is not None and answer.status < 500 and answer.status != 429:
+        if answer is None or (answer.status is not None and answer.status < 500 and answer.status != 429):
             await store.write(lambda connection: begin_trying(connection, base_url, now=now))
             _log.info("circuit_trying", destination=base_url)
         else:
             await self.health.reopen(base_url, answer)
         await self.health.refresh()
+
+    async def _ask(self, base_url: str) -> Answer | None:
+        """What it answers to the first who can ask; None where nobody can, and the next lead has to find out."""
+        for login, customer_id in _list_customers(self.forms, base_url):
+            answer = await self.client.get_offices(login, customer_id)
+            if not lacks_password(answer):
+                return answer
+        return None
 
     async def _notice_changed_logins(self) -> None:
         """Changed credentials probe at once; at another address nothing has been refused yet."""
@@ -137,12 +142,20 @@ def list_logins(forms: LiveForms) -> Mapping[str, frozenset[str]]:
     return {base_url: frozenset(names) for base_url, names in found.items()}
 
 
-def _find_customer(forms: LiveForms, base_url: str) -> tuple[Login, str] | None:
-    """Somebody to ask for there: of the forms' own if there is one, else of those that receivers name."""
+def list_addresses(forms: LiveForms) -> frozenset[str]:
+    """Where leads may go."""
+    current = forms.current
+    logins = (current.logins.get(account.login) for account in current.accounts())
+    return frozenset(login.base_url for login in logins if login is not None)
+
+
+def _list_customers(forms: LiveForms, base_url: str) -> Iterator[tuple[Login, str]]:
+    """Whom to ask for there, one for each login: the forms' own first, then those that receivers name."""
     current = forms.current
     own = (form.destination.account for form in current.forms.values())
+    asked = set()
     for account in (*own, *current.accounts()):
         login = current.logins.get(account.login)
-        if login is not None and login.base_url == base_url:
-            return login, account.customer_id
-    return None
+        if login is not None and login.base_url == base_url and login.name not in asked:
+            asked.add(login.name)
+            yield login, account.customer_id

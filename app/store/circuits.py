@@ -1,9 +1,10 @@
 """The circuit of each destination, one row shared by every worker: open, being tried, or closed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, case, delete, insert, literal, select, update
+from sqlalchemy import Connection, and_, case, delete, insert, literal, or_, select, update
 
 from app.store.audit import add_audit
 from app.store.schema import Instant, circuits
@@ -114,5 +115,8 @@ def probe_circuit(connection: Connection, base_url: str, *, now: datetime, actor
     return probed.rowcount == 1
 
 
-def forget_old_circuits(connection: Connection, *, now: datetime) -> None:
-    connection.execute(delete(circuits).where(circuits.c.state == "closed", circuits.c.until <= now))
+def forget_circuits(connection: Connection, *, used: Collection[str], now: datetime) -> None:
+    """Those that have been well for long, and those of addresses where nobody calls who could find them well."""
+    well = and_(circuits.c.state == "closed", circuits.c.until <= now)
+    deserted = and_(circuits.c.state == "trying", circuits.c.base_url.not_in(used))
+    connection.execute(delete(circuits).where(or_(well, deserted)))

@@ -97,11 +97,18 @@ def claim_next(
         connection,
         login=row.login,
         customer_id=row.customer_id,
-        groups=[CallGroup.READ] if claim.has_open_create else list(CallGroup),
+        groups=_list_groups(claim),
         now=now,
         leased_until=leased_until,
     )
     return claim
+
+
+def _list_groups(claim: Claim) -> list[CallGroup]:
+    """The calls that its turn may make."""
+    if not claim.has_open_create:
+        return list(CallGroup)
+    return [CallGroup.READ] if claim.contact_id else [CallGroup.READ, CallGroup.CONTACT]
 
 
 def find_suspects(connection: Connection, *, now: datetime) -> bool:
@@ -163,6 +170,11 @@ def _is_unresolved() -> ColumnElement[bool]:
     return outbox.c.lead_id.in_(select(attempts.c.lead_id).where(IS_UNRESOLVED))
 
 
+def _only_reads() -> ColumnElement[bool]:
+    """It is looked for, and known where: a contact that must be found first is asked for by another gate."""
+    return and_(_is_unresolved(), outbox.c.contact_id.is_not(None))
+
+
 @cache
 def _select_next(*, suspects: bool | None, gated: bool) -> Select[Any]:
     """Of one queue."""
@@ -171,7 +183,7 @@ def _select_next(*, suspects: bool | None, gated: bool) -> Select[Any]:
     if gated:
         # As expressions, or a planner may walk through all that wait instead of the few that are looked for.
         named = (func.coalesce(column, "") == bindparam(column.name) for column in columns)
-        due = due.where(_is_unresolved(), *named)
+        due = due.where(_only_reads(), *named)
     else:
         due = due.where(*(column == bindparam(column.name) for column in columns))
     return due.add_columns(outbox.c.next_attempt_at).order_by(outbox.c.next_attempt_at, outbox.c.lead_id)
@@ -208,7 +220,7 @@ def _is_in(queues: Sequence[Queue]) -> ColumnElement[bool]:
     name = tuple_(outbox.c.form, outbox.c.login, outbox.c.customer_id)
     free = name.in_([queue.name for queue in queues if not queue.gated])
     gated = [queue.name for queue in queues if queue.gated]
-    return or_(free, and_(_is_unresolved(), name.in_(gated))) if gated else free
+    return or_(free, and_(_only_reads(), name.in_(gated))) if gated else free
 
 
 def _first(connection: Connection, due: Select[Any], *, now: datetime) -> str | None:
@@ -252,6 +264,7 @@ def _read_claim(connection: Connection, row: Row[Any], *, now: datetime, leased_
         lead_id=row.lead_id,
         form=row.form,
         login=row.login,
+        customer_id=row.customer_id,
         fence=row.fence,
         leased_until=leased_until,
         pending_since=row.state_at,

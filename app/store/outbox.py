@@ -18,7 +18,7 @@ from app.lead import Account, LeadState, Note
 from app.store.alarms import raise_alarm
 from app.store.history import add_event, add_notes
 from app.store.schema import EPOCH, IS_UNRESOLVED, attempts, leads, notices, outbox, payloads
-from app.store.words import Claim, GateKey, Payload
+from app.store.words import Claim, Payload
 
 
 class LeaseLost(StoreError):
@@ -271,8 +271,8 @@ def reschedule(
     )
 
 
-def wait_at_gate(connection: Connection, claim: Claim, key: GateKey, *, now: datetime) -> bool:
-    """A decision: wait at the gate that was met, which need not be the one foreseen when the lead came in.
+def wait_with(connection: Connection, claim: Claim, account: Account, *, now: datetime) -> bool:
+    """A decision: wait as this account's leads do, which need not be the one foreseen when the lead came in.
 
     False when the lease was lost.
     """
@@ -282,8 +282,8 @@ def wait_at_gate(connection: Connection, claim: Claim, key: GateKey, *, now: dat
         next_attempt_at=now,
         leased_until=None,
         crashes=0,
-        login=key.login,
-        customer_id=key.customer_id,
+        login=account.login,
+        customer_id=account.customer_id,
     )
 
 

@@ -46,7 +46,7 @@ class Queue:
     due_at: datetime
     """When the first of them is to be tried."""
     gated: bool = False
-    """Only what is looked for in Vitec may go: to look, a login needs no more than to read."""
+    """Only what is looked for at a known contact may go: for that a login needs no more than to read."""
 
     @property
     def name(self) -> tuple[str, str, str]:
@@ -138,11 +138,12 @@ def _list_closed(connection: Connection, *, now: datetime) -> frozenset[tuple[st
 
 
 def _list_sought(connection: Connection, *, now: datetime) -> frozenset[tuple[str, str, str]]:
-    """The queues of due leads whose create may have reached Vitec: one step of a small index for each lead."""
+    """The queues of due leads that only read: one step of a small index for each create of unknown outcome."""
     found = connection.execute(
         select(outbox.c.form, outbox.c.login, outbox.c.customer_id)
         .where(
             outbox.c.lead_id.in_(select(attempts.c.lead_id).where(IS_UNRESOLVED)),
+            outbox.c.contact_id.is_not(None),
             IS_PENDING,
             outbox.c.next_attempt_at <= now,
         )

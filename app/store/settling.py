@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, update
 
-from app.lead import Note
+from app.lead import Account, Note
 from app.store.gates import close_gate, open_gate
 from app.store.history import add_event, add_notes
 from app.store.outbox import (
@@ -16,7 +16,7 @@ from app.store.outbox import (
     mark_delivered,
     reschedule,
     suspect_duplicate,
-    wait_at_gate,
+    wait_with,
 )
 from app.store.reconciling import DENIED, FORGOTTEN, may_be_forgotten, note_denial, resolve_create
 from app.store.schema import outbox
@@ -71,6 +71,13 @@ class CloseGate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refile:
+    """It goes by another account than it was claimed under: first it waits as that one's leads do."""
+
+    account: Account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Adopted:
     """The lead was found in Vitec."""
 
@@ -117,6 +124,7 @@ Decision = (
     | TryLater
     | Hold
     | CloseGate
+    | Refile
     | Adopted
     | LookAgain
     | NotCreated
@@ -179,7 +187,7 @@ def _adopt(connection: Connection, claim: Claim, adopted: Adopted, *, now: datet
 def _decide(
     connection: Connection,
     claim: Claim,
-    decision: TryLater | Hold | CloseGate | LookAgain | NotCreated | ResolveAnew | FallBack,
+    decision: TryLater | Hold | CloseGate | Refile | LookAgain | NotCreated | ResolveAnew | FallBack,
     *,
     now: datetime,
 ) -> bool:
@@ -203,7 +211,9 @@ def _decide(
                 credential=decision.credential,
                 now=now,
             )
-            return wait_at_gate(connection, claim, decision.key, now=now)
+            return wait_with(connection, claim, decision.key.account, now=now)
+        case Refile():
+            return wait_with(connection, claim, decision.account, now=now)
         case LookAgain():
             waiting = reschedule(connection, claim, next_attempt_at=decision.at, spend_try=False)
             if waiting and decision.attempt_id is not None:

@@ -100,6 +100,8 @@ class Claim:
     form: str
     login: str
     """Under which it is filed: that of its frozen payload, or the one foreseen."""
+    customer_id: str
+    """To whom it is filed, likewise."""
     fence: int
     """Rises with each claim; a decision by an older fence changes nothing."""
     leased_until: datetime
@@ -123,6 +125,10 @@ class Claim:
     resolved_anew: bool = False
     fallen_back: bool = False
     possible_duplicate: bool = False
+
+    @property
+    def account(self) -> Account:
+        return Account(login=self.login, customer_id=self.customer_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
