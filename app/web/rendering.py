@@ -23,6 +23,7 @@ _NOTHING: Mapping[str, str] = {}
 _TOKEN = token_hex(16)
 """Stands where a page's token will: nothing that an agency writes."""
 _LONGEST_HEADING = 60  # characters
+_LONGEST_LINK = 2000  # characters: a server refuses an address that is too long
 
 
 class Renderer:
@@ -214,7 +215,8 @@ class Renderer:
             controller=(form and form.privacy.controller) or "",
             testing=form is not None and form.mode is Mode.TEST,
             others=[
-                (code, name_language(code), "?" + urlencode({**carried, "lang": code})) for code in others
+                (code, name_language(code), "?" + _write_query({"lang": code, **carried, "lang": code}))
+                for code in others
             ],
             stylesheets=_stylesheets(form) if form else [],
             told={
@@ -289,6 +291,16 @@ def _head(text: str) -> tuple[str, str]:
     """The first sentence, as a heading, and the rest; no heading where the sentence is too long for one."""
     match = re.fullmatch(rf"(.{{1,{_LONGEST_HEADING}}}?[.!?])(?:\s+(.*))?", text.strip(), re.DOTALL)
     return (match[1], match[2] or "") if match else ("", text)
+
+
+def _write_query(values: Mapping[str, str]) -> str:
+    """Without those values for which there is no room."""
+    query = ""
+    for pair in values.items():
+        longer = f"{query}&{urlencode([pair])}".lstrip("&")
+        if len(longer) <= _LONGEST_LINK:
+            query = longer
+    return query
 
 
 def _web_address(url: str | None) -> str | None:
