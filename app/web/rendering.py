@@ -214,10 +214,7 @@ class Renderer:
             logo=theme.logo,
             controller=(form and form.privacy.controller) or "",
             testing=form is not None and form.mode is Mode.TEST,
-            others=[
-                (code, name_language(code), "?" + _write_query({"lang": code, **carried, "lang": code}))
-                for code in others
-            ],
+            others=[(code, name_language(code), _link_to(code, carried)) for code in others],
             stylesheets=_stylesheets(form) if form else [],
             told={
                 name: value for name, value in {**_describe_frame(form), **told}.items() if value is not None
@@ -293,14 +290,14 @@ def _head(text: str) -> tuple[str, str]:
     return (match[1], match[2] or "") if match else ("", text)
 
 
-def _write_query(values: Mapping[str, str]) -> str:
-    """Without those values for which there is no room."""
+def _link_to(language: str, carried: Mapping[str, str]) -> str:
+    """The page in that language, without those values for which an address has no room."""
     query = ""
-    for pair in values.items():
-        longer = f"{query}&{urlencode([pair])}".lstrip("&")
-        if len(longer) <= _LONGEST_LINK:
+    for name, value in carried.items():
+        longer = f"{query}{urlencode({name: value})}&"
+        if name != "lang" and len(longer) <= _LONGEST_LINK:
             query = longer
-    return query
+    return f"?{query}{urlencode({'lang': language})}"
 
 
 def _web_address(url: str | None) -> str | None:
