@@ -211,7 +211,7 @@ def _problem_sentences(gettext: Callable[[str], str]) -> dict[int, tuple[str, st
         ),
         413: (
             gettext("That was too much text for us"),
-            gettext("Please go back, shorten your message and send it again."),
+            gettext("Please shorten your message and send it again."),
         ),
         415: (
             gettext("We could not read what was sent"),

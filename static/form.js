@@ -241,8 +241,9 @@
     if (lost.over || form.getAttribute("data-keep") === "no") return;
     const { at, waits } = lost;
     try {
-      const kept = { at, send: waits, pairs: waits ? pairs : [...new FormData(form)] };
-      sessionStorage.setItem(storageKey, JSON.stringify(kept));
+      // The first touch stays out: when this is read again, consent to it may have been taken back.
+      const kept = (waits ? pairs : [...new FormData(form)]).filter(([name]) => !name.startsWith("first_"));
+      sessionStorage.setItem(storageKey, JSON.stringify({ at, send: waits, pairs: kept }));
     } catch {
       // A browser that keeps nothing: the page still has it all.
     }

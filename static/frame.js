@@ -5,11 +5,17 @@
   if (parent === window) return;
   const root = document.documentElement;
   const form = document.querySelector("form");
-  const [mark, embedId, origin, kiosk] = name.split(" "); // without a kiosk it is the word undefined
+  let [mark, embedId, origin, kiosk] = name.split(" "); // without a kiosk it is the word undefined
   // Old browsers do not tell the server that a page is for a frame.
   root.classList.add("framed");
   if (form && root.dataset.redirect) form.target = "_top";
-  if (mark !== "leadgate" || !isOrigin(origin)) return;
+  if (origin === "null" && document.referrer) {
+    // A page in an about:srcdoc frame does not read its origin from its address. The request for this page told it;
+    // the next page's will not, and finds it in the name.
+    origin = new URL(document.referrer).origin;
+    name = [mark, embedId, origin, kiosk].join(" ");
+  }
+  if (mark !== "leadgate" || origin === "null" || !isOrigin(origin)) return;
   // The id's whole number is the form's place among the page's: what one frame keeps, another does not find.
   if (form) form.dataset.place = Math.floor(embedId) || "";
 
@@ -21,6 +27,7 @@
   const formId = root.dataset.form;
   const STILL = "#still"; // of thanks that say nothing and take no focus
   const parameters = (root.dataset.parameters || "").split(" ");
+  const withoutFirst = (key) => key.replace(/^first_/, "");
   const tell = (type, more) =>
     parent.postMessage({ source: "leadgate", v: 1, type, embedId, formId, ...more }, origin);
 
@@ -33,8 +40,8 @@
       if (values[key]) continue;
       input.remove();
       written.delete(key);
-      // Consent has been taken back: static/form.js forgets it, too.
-      if (key.startsWith("first_")) form.dispatchEvent(new CustomEvent("leadgate:withdrawn", { detail: key }));
+      // Consent may have been taken back: static/form.js forgets it, too.
+      if (parameters.includes(withoutFirst(key))) form.dispatchEvent(new CustomEvent("leadgate:withdrawn", { detail: key }));
     }
     for (const key in values) {
       if (values[key]) find(key).value = values[key];
@@ -56,7 +63,7 @@
     const values = { pageUrl, receiver };
     for (const [key, value] of Object.entries(params || {})) {
       const known = key.toLowerCase();
-      if (parameters.includes(known.replace(/^first_/, ""))) values[known] = value;
+      if (parameters.includes(withoutFirst(known))) values[known] = value;
     }
     const plain = (text) => text.replace(/[-_]/g, "").toLowerCase();
     const declared = (root.dataset.hidden || "").split(" ");

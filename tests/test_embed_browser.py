@@ -138,21 +138,64 @@ def test_the_fallback_makes_room_for_the_form_without_a_jump(stage: Stage) -> No
     expect(page.locator("iframe")).to_be_visible()
 
 
-def test_what_the_browser_reads_late_belongs_to_the_fallback(stage: Stage) -> None:
-    page = stage.open(mount() + stage.script)
+@pytest.mark.parametrize("around", ["<p>{}</p>", "{}"], ids=["last of its parent", "before a blank"])
+def test_what_the_browser_reads_late_belongs_to_the_fallback(stage: Stage, around: str) -> None:
+    page = stage.context.new_page()
+    held: list[Route] = []
+    page.route("**/slow.js", lambda route: held.append(route))  # noqa: PLW0108 - it marks what it is given
+    slow = '<script src="/slow.js"></script><b>Eller mejla</b>'
+    body = LISTEN + stage.script + around.replace("p>", "section>").format(mount(fallback="Ring " + slow))
+    page.goto(stage.host.show(body), wait_until="commit")
+    page.wait_for_function("window.leadgate && window.kontakt")
+    page.evaluate("leadgate.mount()")
+    held.pop().fulfill(body="")
     await_heard(page)
-    page.evaluate("kontakt.insertAdjacentHTML('beforeend', '<p>Eller mejla</p>')")
     expect(page.get_by_text("Eller mejla")).to_be_hidden()
     page.evaluate("delete kontakt.dataset.leadgateForm")
-    expect(page.locator("#kontakt")).to_have_text(re.compile(r"Ring 08-123\s*Eller mejla"))
+    expect(page.locator("#kontakt")).to_have_text(re.compile(r"Ring\s*Eller mejla"))
     expect(page.get_by_text("Eller mejla")).to_be_visible()
 
 
-def test_a_form_on_a_page_without_an_address_of_its_own_is_shown(stage: Stage) -> None:
-    inside = f"<!doctype html>{mount()}{stage.script}".replace('"', "&quot;")
+def test_what_a_page_adds_to_the_element_stays_the_pages_own(stage: Stage) -> None:
+    page = stage.open(mount() + stage.script)
+    await_heard(page)
+    page.evaluate(
+        "kontakt.append(Object.assign(document.createElement('p'), {id: 'ny', textContent: 'Nytt'}))"
+    )
+    expect(page.get_by_text("Nytt")).to_be_visible()
+    page.evaluate("kontakt.removeChild(ny)")
+    expect(page.get_by_text("Nytt")).to_have_count(0)
+
+
+def test_a_page_that_keeps_something_last_in_the_element_may(stage: Stage) -> None:
+    keep = """<script>
+      const last = Object.assign(document.createElement("p"), {textContent: "Sist"});
+      window.moves = 0;
+      const watch = () => { if (kontakt.lastElementChild !== last && moves++ < 100) kontakt.append(last) };
+      watch();
+      new MutationObserver(watch).observe(kontakt, {childList: true, subtree: true});
+    </script>"""
+    page = stage.open(mount() + keep + stage.script)
+    await_heard(page)
+    assert page.evaluate("moves") <= 2
+    expect(page.get_by_text("Sist")).to_be_visible()
+
+
+def test_a_form_on_a_page_without_an_address_of_its_own_is_shown_and_thanks(stage: Stage) -> None:
+    inside = f"<!doctype html>{LISTEN}{mount()}{stage.script}".replace("&", "&amp;").replace('"', "&quot;")
     page = stage.open(f'<iframe id="utan" width="800" height="900" srcdoc="{inside}"></iframe>')
-    frame = page.frame_locator("#utan").locator("#kontakt iframe")
-    expect(frame).to_be_visible()
+    around = page.frame_locator("#utan")
+    expect(around.locator("#kontakt iframe")).to_be_visible()
+    send(around.frame_locator("#kontakt iframe"), "Utan adress")
+    # The page of thanks, too, knows whom to speak to.
+    said = "heard.filter(({ type }) => type === 'form-submit').length"
+    page.wait_for_function(f"document.querySelector('#utan').contentWindow.{said} === 2")
+
+
+def test_a_page_may_call_a_variable_of_its_own_origin(stage: Stage) -> None:
+    page = stage.open("<script>var origin = 'Stockholm C'</script>" + mount() + stage.script)
+    await_heard(page)
+    expect(page.locator("iframe")).to_be_visible()
 
 
 def test_the_page_stays_where_its_visitor_is_unless_there_are_thanks_or_something_is_wrong(
@@ -622,6 +665,42 @@ def test_consent_that_is_taken_back_reaches_a_lead_that_waits_for_the_network(st
     assert tags_of(stage.newest()) == {"utm_source": "google"}
 
 
+def test_with_consent_a_remembered_campaign_that_goes_leaves_a_lead_that_waits(stage: Stage) -> None:
+    early = "<script>leadgate = {given: {analytics: true}}</script>"
+    page = stage.open(early + stage.script, "?utm_source=brev&utm_medium=post", "/landning")
+    page.wait_for_function("sessionStorage.leadgate")
+    page.goto(stage.host.show(LISTEN + early + mount() + of_this_site(stage), "/kontakt"))
+    form = framed(page)
+    await_input(form, "utm_source", "brev")
+    page.route("**/f/kontakt", refuse)
+    fill_in(form, "Återkallat sista")
+    form.locator("button[type=submit]").click()
+    expect(form.get_by_role("status")).to_contain_text("Vi får inget svar")
+    page.evaluate("leadgate.consent({analytics: false})")
+    expect(form.locator("[name^=utm_]")).to_have_count(0)
+    assert "utm_" not in form.locator("html").evaluate("() => JSON.stringify({...sessionStorage})")
+    page.unroute("**/f/kontakt", refuse)
+    form.locator("html").evaluate("() => dispatchEvent(new Event('online'))")
+    await_told(page, "submit")
+    assert tags_of(stage.newest()) == {}
+
+
+def test_a_lead_that_is_sent_by_the_next_page_tells_no_first_touch(stage: Stage) -> None:
+    """That page may have been told that consent is taken back, before its form could hear of it."""
+    early = "<script>leadgate = {given: {analytics: %s}}</script>"
+    page = stage.open(early % "true" + mount() + of_this_site(stage), "?utm_source=google")
+    form = framed(page)
+    await_input(form, "first_utm_source", "google")
+    page.route("**/f/kontakt", refuse)
+    fill_in(form, "Nästa sida")
+    form.locator("button[type=submit]").click()
+    expect(form.get_by_role("status")).to_contain_text("Vi får inget svar")
+    page.unroute("**/f/kontakt", refuse)
+    page.goto(stage.host.show(LISTEN + early % "false" + mount() + of_this_site(stage), "/sedan"))
+    await_told(page, "submit")
+    assert tags_of(stage.newest()) == {"utm_source": "google"}
+
+
 def test_consent_may_be_given_before_the_script_has_come(stage: Stage) -> None:
     early = """<script>
       window.leadgate = window.leadgate || { consent: function (given) { this.given = given } };
@@ -668,6 +747,28 @@ def test_of_two_frames_of_one_form_each_keeps_its_own(stage: Stage) -> None:
     form.locator("dl.reference").wait_for()
     expect(framed(page, "objekt").get_by_label("Förnamn")).to_have_value("")
     assert {answer.name: answer.value for answer in stage.newest().answers} == {"objectReference": "TV-2"}
+
+
+def test_of_frames_that_come_and_go_each_keeps_its_own(stage: Stage) -> None:
+    second = mount().replace('id="kontakt"', 'id="andra"')
+    page = stage.open(mount() + second + of_this_site(stage))
+    page.locator("#andra").scroll_into_view_if_needed()
+    form = framed(page, "andra")
+    form.get_by_label("Förnamn").wait_for()
+    page.route("**/f/kontakt", refuse)
+    fill_in(form, "Den andra ramens")
+    form.locator("button[type=submit]").click()
+    expect(form.get_by_role("status")).to_contain_text("Vi får inget svar")
+    page.evaluate("html => { kontakt.remove(); andra.insertAdjacentHTML('beforebegin', html) }", mount())
+    framed(page).get_by_label("Förnamn").wait_for()
+    expect(framed(page).get_by_role("status")).to_have_text("")
+    expect(framed(page).get_by_label("Meddelande")).to_have_value("")
+    # One that comes back finds what it has kept.
+    page.evaluate("window.kept = andra; andra.remove()")
+    page.wait_for_function("document.querySelectorAll('iframe').length === 1")
+    page.evaluate("kontakt.after(kept)")
+    page.locator("#andra").scroll_into_view_if_needed()
+    expect(framed(page, "andra").get_by_label("Meddelande")).to_have_value("Den andra ramens")
 
 
 def test_a_redirect_leaves_the_frame(stage: Stage) -> None:

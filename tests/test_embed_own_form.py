@@ -8,6 +8,11 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from tests.stages import LISTEN, Stage, await_told, tags_of
 
+TWO_BOXES = """<fieldset><legend>Om bostaden</legend>
+  <label><input type="checkbox" name="objectAddress" value="villa"> Villa</label>
+  <label><input type="checkbox" name="objectAddress" value="radhus"> Radhus</label>
+</fieldset>"""
+
 OWN = """<form id="egen" data-leadgate-form="{form}" action="{base}/f/{form}" method="post" {attributes}>
   <label>Förnamn <input name="firstName"></label>
   <label>Efternamn <input name="lastName"></label>
@@ -153,6 +158,31 @@ def test_an_element_that_becomes_another_form_is_posted_to_that(stage: Stage) ->
     expect(page.locator("#egen")).to_have_attribute("action", f"{stage.base}/f/kontakt")
 
 
+def test_a_form_that_has_become_another_tells_it_once(stage: Stage) -> None:
+    page = open_own(stage)
+    page.evaluate("egen.dataset.leadgateForm = 'objekt'")
+    await_told(page, "ready", 2)
+    page.get_by_label("Förnamn").fill("Anna")
+    page.wait_for_function("told.some(([name]) => name === 'started')")
+    assert page.evaluate("told.filter(([name]) => name === 'started').map(([, , said]) => said.formId)") == [
+        "objekt"
+    ]
+
+
+def test_a_copy_of_a_form_is_not_told_what_was_wrong_in_the_original(stage: Stage) -> None:
+    page = open_own(stage, more='<p data-leadgate-error="email" id="fel"></p>')
+    press(page)
+    await_told(page, "validation-failed")
+    expect(page.locator("#egen .leadgate-error")).not_to_have_count(0)
+    page.evaluate("egen.replaceWith(egen.cloneNode(true))")
+    await_told(page, "ready", 2)
+    expect(page.locator("#egen [aria-invalid]")).to_have_count(0)
+    assert page.locator("#egen .leadgate-error").all_inner_texts() == [""]
+    fill_in(page, "Kopian")
+    press(page)
+    await_told(page, "submit")
+
+
 def test_a_lead_has_the_language_of_the_notice_that_was_shown(stage: Stage) -> None:
     page = open_own(stage, attributes='data-leadgate-lang="sv"', more="<div data-leadgate-notice></div>")
     expect(page.locator("[data-leadgate-notice]")).to_contain_text("Byrån")
@@ -183,6 +213,15 @@ def test_a_disabled_box_gives_no_consent(stage: Stage) -> None:
     press(page)
     await_told(page, "submit")
     assert not [consent for consent in stage.newest().consents if consent.given]
+
+
+def test_of_two_boxes_for_a_field_of_text_the_ticked_one_s_value_is_sent(stage: Stage) -> None:
+    page = open_own(stage, "objekt", more=TWO_BOXES)
+    fill_in(page, "Två rutor")
+    page.get_by_label("Villa").check()
+    press(page)
+    await_told(page, "submit")
+    assert {answer.name: answer.value for answer in stage.newest().answers} == {"objectAddress": "villa"}
 
 
 def test_the_notice_stays_known_when_consent_comes_late(stage: Stage) -> None:
@@ -218,7 +257,7 @@ def test_what_is_wrong_is_told_beside_the_fields(stage: Stage) -> None:
     for control in (name, email):
         expect(control).to_have_attribute("aria-invalid", "true")
         told = page.locator(f"#{control.get_attribute('aria-describedby')}")
-        expect(told).to_have_class("leadgate-error")
+        expect(told).to_have_class(re.compile(r"\bleadgate-error\b"))
     expect(page.get_by_text("Kontrollera e-postadressen.")).to_be_visible()
     expect(page.locator("#egen [role=status]")).to_have_text("2 saker behöver rättas.")
     expect(name).to_be_focused()
@@ -277,6 +316,14 @@ def test_a_required_box_with_a_hidden_twin_is_required(stage: Stage) -> None:
     press(page)
     assert await_told(page, "validation-failed")["count"] == 1
     expect(page.locator("[name=villkor][type=checkbox]")).to_be_focused()
+
+
+def test_the_second_of_two_boxes_may_be_the_required_one(stage: Stage) -> None:
+    page = open_own(stage, "objekt", more=TWO_BOXES.replace('"radhus"', '"radhus" required'))
+    fill_in(page, "Andra rutan")
+    press(page)
+    assert await_told(page, "validation-failed")["count"] == 1
+    expect(page.get_by_label("Radhus")).to_be_focused()
 
 
 def test_what_the_page_itself_requires_stays_required(stage: Stage) -> None:
@@ -509,6 +556,20 @@ def test_a_page_whose_policy_forbids_to_ask_posts_the_form_itself(stage: Stage) 
     lead = stage.newest()
     assert lead.message == "Infödd post"
     assert tags_of(lead)["utm_source"] == "meta"
+
+
+def test_a_gateway_that_explains_nothing_keeps_no_lead_waiting(stage: Stage) -> None:
+    page = open_own(stage)
+    page.evaluate(
+        "() => { const real = AbortSignal.timeout; AbortSignal.timeout = () => real.call(AbortSignal, 900) }"
+    )
+    hung: list[Route] = []
+    page.route("**/forms/kontakt", lambda route: hung.append(route))  # noqa: PLW0108 - as above
+    page.route("**/embed/v1/kontakt", lambda route: hung.append(route))  # noqa: PLW0108 - as above
+    fill_in(page, "Ingen förklaring")
+    press(page)
+    await_told(page, "submit")
+    assert len(hung) >= 2
 
 
 def test_where_the_browser_may_not_post_it_either_the_visitor_is_told(stage: Stage) -> None:

@@ -161,6 +161,19 @@ def test_a_long_text_is_told_to_be_too_long_and_not_cut(visitor: Visit) -> None:
     assert len(visitor.page.locator("[name=message]").input_value()) == 5001
 
 
+def test_more_than_can_be_sent_is_told_on_the_page_that_still_has_it(visitor: Visit) -> None:
+    visitor.open()
+    visitor.fill_in()
+    visitor.page.locator("[name=message]").fill("x" * 70_000)
+    visitor.press()
+    summary = visitor.page.locator(".summary")
+    expect(summary).to_contain_text("Korta ner ditt meddelande och skicka det igen.")
+    expect(summary).not_to_contain_text("Gå tillbaka")
+    visitor.page.locator("[name=message]").fill("Kortare.")
+    visitor.press()
+    visitor.page.wait_for_url(THANKS)
+
+
 def test_a_lost_network_is_waited_out(visitor: Visit) -> None:
     before = visitor.site.count()
     visitor.open()

@@ -541,6 +541,12 @@ def test_another_language_is_a_link_without_what_was_asked() -> None:
     assert not alone.all("header")
 
 
+def test_what_is_too_long_for_an_address_stays_out_of_the_link_to_another_language() -> None:
+    hidden = {"utm_source": "google", "pageUrl": "https://www.byran.se/?" + "å" * 700, "receiver": "anna"}
+    link = open_form(hidden=hidden).one("a", hreflang="en")
+    assert link["href"] == "?utm_source=google&receiver=anna&lang=en"
+
+
 def test_what_belongs_together_shares_a_row() -> None:
     page = open_form()
     rows = [

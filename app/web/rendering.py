@@ -23,6 +23,7 @@ _NOTHING: Mapping[str, str] = {}
 _TOKEN = token_hex(16)
 """Stands where a page's token will: nothing that an agency writes."""
 _LONGEST_HEADING = 60  # characters
+_LONGEST_LINK = 2000  # characters: a server refuses an address that is too long
 
 
 class Renderer:
@@ -213,9 +214,7 @@ class Renderer:
             logo=theme.logo,
             controller=(form and form.privacy.controller) or "",
             testing=form is not None and form.mode is Mode.TEST,
-            others=[
-                (code, name_language(code), "?" + urlencode({**carried, "lang": code})) for code in others
-            ],
+            others=[(code, name_language(code), _link_to(code, carried)) for code in others],
             stylesheets=_stylesheets(form) if form else [],
             told={
                 name: value for name, value in {**_describe_frame(form), **told}.items() if value is not None
@@ -289,6 +288,16 @@ def _head(text: str) -> tuple[str, str]:
     """The first sentence, as a heading, and the rest; no heading where the sentence is too long for one."""
     match = re.fullmatch(rf"(.{{1,{_LONGEST_HEADING}}}?[.!?])(?:\s+(.*))?", text.strip(), re.DOTALL)
     return (match[1], match[2] or "") if match else ("", text)
+
+
+def _link_to(language: str, carried: Mapping[str, str]) -> str:
+    """The page in that language, without those values for which an address has no room."""
+    query = ""
+    for name, value in carried.items():
+        longer = f"{query}{urlencode({name: value})}&"
+        if name != "lang" and len(longer) <= _LONGEST_LINK:
+            query = longer
+    return f"?{query}{urlencode({'lang': language})}"
 
 
 def _web_address(url: str | None) -> str | None:

@@ -4,46 +4,52 @@
 const TEXTS = {
   sv: {
     sending: "Skickar …",
-    wrong: count => (count === 1 ? "En sak behöver rättas." : `${count} saker behöver rättas.`),
+    wrong: count => (count > 1 ? count + " saker" : "En sak") + " behöver rättas.",
     offline: "Vi får inget svar just nu. Det du skrev finns kvar; skicka igen om en stund.",
-    thanks: "Tack! Vi har tagit emot ditt meddelande.",
+    thanks: "Tack!",
     reference: "Din referens:"
   },
   en: {
     sending: "Sending …",
-    wrong: count => (count === 1 ? "One thing needs to be corrected." : `${count} things need to be corrected.`),
+    wrong: count => (count > 1 ? count + " things need" : "One thing needs") + " to be corrected.",
     offline: "We get no answer right now. What you wrote is still here; please send it again in a while.",
-    thanks: "Thank you! We have received your message.",
+    thanks: "Thank you!",
     reference: "Your reference:"
   }
 };
 // Milliseconds until an answer is no longer waited for.
-const LONGEST = 20000;
+const LONGEST = 2e4;
 const NESTED = ["consents", "notice", "marketing"];
 
 // RFC 6901, as a URI fragment.
 const fieldOf = ({ pointer }) =>
-  pointer.slice(2).split("/").map(part => decodeURIComponent(part).replace(/~1/g, "/").replace(/~0/g, "~")).join(".");
+  decodeURIComponent(pointer).slice(2).replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~");
 
 // Two forms of one name on a page share no id.
 let made = 0;
 
-const newKey = () => crypto.randomUUID?.() || Array.from(crypto.getRandomValues(new Uint32Array(4))).join("-");
+const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 export function enhance(el, one, base, describe, hear, admit) {
   const set = el.dataset;
   const name = set.leadgateForm;
   const lang = /^en/i.test(set.leadgateLang || document.documentElement.lang) ? "en" : "sv";
   const text = TEXTS[lang];
-  const tell = (type, more) => hear(el, { source: "leadgate", v: 1, type, formId: name, ...more });
+  const tell = (type, more) => hear(el, { source: "leadgate", v: 1, type: "form-" + type, formId: name, ...more });
   const unknown = new Set();
   const written = new Map();
   const shown = {};
   let key = newKey();
+  // Of what is listened to while the element is this form.
+  const life = new AbortController(), { signal } = life;
   let words, sent, busy;
 
   // What stood in this form before, as in a page that was kept and comes back: it is not the page's own.
-  const tidy = () => el.querySelectorAll(".leadgate-own").forEach(old => old.remove());
+  const tidy = () => {
+    el.querySelectorAll(".leadgate-own").forEach(old => old.remove());
+    el.querySelectorAll(".leadgate-error").forEach(old => (old.textContent = ""));
+    el.querySelectorAll("[aria-invalid]").forEach(old => old.removeAttribute("aria-invalid"));
+  };
   tidy();
 
   // What is wrong is told beside the fields, in the words of the form's own definition. What the page itself requires
@@ -52,22 +58,25 @@ export function enhance(el, one, base, describe, hear, admit) {
   el.noValidate = true;
   el.method = "post";
   const bare = !el.hasAttribute("action");
-  if (bare) el.action = `${base}/f/${name}`;
+  if (bare) el.action = base + "/f/" + name;
 
   // --- the form's own definition; where it cannot be had, the console names the cause
 
   const learn = async () => {
     if (words) return;
-    words = await fetch(`${base}/api/v1/forms/${name}`, { signal: AbortSignal.timeout?.(LONGEST) })
+    words = await fetch(base + "/api/v1/forms/" + name, { signal: AbortSignal.timeout?.(LONGEST) })
       .then(answer => (answer.ok ? answer.json() : explain()))
       .catch(explain);
     if (words) admit(`^(${words.parameters.join("|").replaceAll(".", "\\.")})$`);
     one.update();
   };
 
-  const explain = async () => {
-    const why = await fetch(`${base}/embed/v1/${name}`).then(answer => answer.json()).catch(() => null);
-    console.error(`Leadgate: ${why ? why.detail : base + " cannot be reached"}`);
+  // Nobody waits for it.
+  const explain = () => {
+    fetch(base + "/embed/v1/" + name)
+      .then(answer => answer.json())
+      .catch(() => ({ detail: base + " cannot be reached" }))
+      .then(({ detail }) => console.error("Leadgate: " + detail));
   };
 
   // --- the context, in hidden inputs: it goes along however the form is sent, and stays once it has been
@@ -84,7 +93,7 @@ export function enhance(el, one, base, describe, hear, admit) {
   // Attributes know no case. Until the form is known, what stands with hyphens is taken at its word.
   const declare = key => {
     const plain = text => text.replace(/[-_]/g, "").toLowerCase();
-    const known = words && Object.keys(words.schema.properties).find(one => plain(one) === plain(key));
+    const known = words && Object.keys(words.schema.properties).find(one => plain(one) == plain(key));
     return known || key[0].toLowerCase() + key.slice(1);
   };
 
@@ -124,9 +133,10 @@ export function enhance(el, one, base, describe, hear, admit) {
     for (const [key, value] of new FormData(el)) {
       if (value.trim?.() && !unknown.has(key)) flat[key] = value;
     }
-    // Of a disabled box nothing is said, as a browser says nothing.
+    // Of a disabled box nothing is said, as a browser says nothing; for a field of text a ticked one's value is.
     for (const { type, name, checked, willValidate } of el.elements) {
-      if (type === "checkbox" && willValidate && name && !unknown.has(name)) flat[name] = checked;
+      const told = type == "checkbox" && willValidate && name && !unknown.has(name);
+      if (told && words?.schema.properties[name]?.type != "string") flat[name] = checked;
     }
     const body = {};
     for (const key in flat) {
@@ -145,7 +155,7 @@ export function enhance(el, one, base, describe, hear, admit) {
 
   // Of what stands for a field on this page, the first that can be seen.
   const controlOf = field => {
-    const find = name => [...el.elements].find(control => control.name === name && control.type !== "hidden");
+    const find = name => [...el.elements].find(control => control.name == name && control.type != "hidden");
     return find(field) || find({ firstName: "name", lastName: "name", email: "phone" }[field]);
   };
 
@@ -159,6 +169,7 @@ export function enhance(el, one, base, describe, hear, admit) {
     const described = control.getAttribute("aria-describedby") || "";
     place.id ||= `leadgate-error-${++made}`;
     place.classList.add("leadgate-error");
+    if (!given) place.classList.add("leadgate-own");
     place.textContent = detail;
     place.lang = spoken;
     // Not within the label, whose text is the field's name.
@@ -180,7 +191,7 @@ export function enhance(el, one, base, describe, hear, admit) {
       else elsewhere.push(detail);
     }
     status.textContent = [text.wrong(faults.length), ...elsewhere].join(" ");
-    tell("form-validation-failed", { count: faults.length });
+    tell("validation-failed", { count: faults.length });
     [...el.elements].find(control => control.leadgateError)?.focus();
   };
 
@@ -188,9 +199,9 @@ export function enhance(el, one, base, describe, hear, admit) {
   const findFaults = () => {
     const faults = [];
     for (const control of lax ? [] : el.elements) {
-      const { willValidate, validity, name: field, validationMessage: detail } = control;
+      const { type, willValidate, validity, name: field, validationMessage: detail } = control;
       const wrong = willValidate && (validity.valueMissing || validity.patternMismatch);
-      if (wrong && (!field || control === controlOf(field))) {
+      if (wrong && (type != "radio" || control == controlOf(field))) {
         faults.push({ field, detail, control, spoken: navigator.language });
       }
     }
@@ -215,13 +226,13 @@ export function enhance(el, one, base, describe, hear, admit) {
     thanks.tabIndex = -1;
     thanks.focus();
     el.addEventListener("reset", () => (given ? (thanks.hidden = true) : thanks.remove()), { once: true });
-    if (set.leadgateKiosk !== undefined) setTimeout(() => el.reset(), (+set.leadgateKiosk || 60) * 1000);
+    if (set.leadgateKiosk != undefined) setTimeout(() => el.reset(), (+set.leadgateKiosk || 60) * 1000);
   };
 
   // --- sending
 
   const post = body =>
-    fetch(`${base}/api/v1/forms/${name}/leads`, {
+    fetch(base + "/api/v1/forms/" + name + "/leads", {
       method: "POST",
       headers: { "Content-Type": "application/json", "Idempotency-Key": key },
       body,
@@ -234,14 +245,14 @@ export function enhance(el, one, base, describe, hear, admit) {
     const said = await answer.json();
     if (answer.ok) return accept(said, answer.headers);
     // What was answered 4xx has used no key up; the same key with other words is another lead.
-    const strange = (said.errors || []).filter(({ code }) => code === "unknown_field").map(fieldOf);
+    const strange = said.errors?.filter(({ code }) => code == "unknown_field").map(fieldOf);
     if (said.type?.endsWith("idempotency-key-reused")) key = newKey();
     // Left out once; what is still refused then is told.
-    else if (strange.some(field => !unknown.has(field))) for (const field of strange) unknown.add(field);
+    else if (strange?.some(field => !unknown.has(field))) for (const field of strange) unknown.add(field);
     else if (said.errors) return show(said.errors.map(error => ({ field: fieldOf(error), detail: error.detail })));
     else {
       status.textContent = said.detail || said.title;
-      return tell("form-error", { code: answer.status });
+      return tell("error", { code: answer.status });
     }
     return send();
   };
@@ -250,8 +261,8 @@ export function enhance(el, one, base, describe, hear, admit) {
     const redirect = headers.get("Leadgate-Redirect");
     status.textContent = "";
     if (!redirect) thank(reference);
-    tell("form-submit", { id, reference, conversion: headers.get("Leadgate-Conversion") === "1" });
-    if (redirect) tell("form-redirect", { url: redirect });
+    tell("submit", { id, reference, conversion: headers.get("Leadgate-Conversion") == "1" });
+    if (redirect) tell("redirect", { url: redirect });
     return true;
   };
 
@@ -266,7 +277,7 @@ export function enhance(el, one, base, describe, hear, admit) {
     busy = true;
     el.setAttribute("aria-busy", "true");
     status.textContent = text.sending;
-    tell("form-sending");
+    tell("sending");
     try {
       // What the form takes is known before its context stands still.
       await learn();
@@ -276,7 +287,7 @@ export function enhance(el, one, base, describe, hear, admit) {
       sent = false;
       // No answer. The same again is no second lead, whichever way it comes: the gateway knows it by its words.
       if (navigator.onLine) HTMLFormElement.prototype.submit.call(el);
-      else tell("form-error", { code: "network" });
+      else tell("error", { code: "network" });
       // Also when the browser posts it: the page's policy may forbid that, and nobody would say so.
       status.textContent = text.offline;
     }
@@ -286,22 +297,22 @@ export function enhance(el, one, base, describe, hear, admit) {
   };
 
   const start = () => {
-    tell("form-started");
+    tell("started");
     learn();
   };
 
-  el.addEventListener("submit", submit);
-  el.addEventListener("input", start, { once: true });
-  el.addEventListener("input", ({ target }) => clear(target));
+  el.addEventListener("submit", submit, { signal });
+  el.addEventListener("input", start, { once: true, signal });
+  el.addEventListener("input", ({ target }) => clear(target), { signal });
   el.addEventListener("reset", () => {
     key = newKey();
     sent = false;
     [...el.elements].forEach(clear);
     status.textContent = el.style.display = "";
     one.update();
-  });
+  }, { signal });
   one.leave = () => {
-    el.removeEventListener("submit", submit);
+    life.abort();
     el.noValidate = lax;
     // No late answer writes the context anew.
     sent = true;
@@ -310,5 +321,5 @@ export function enhance(el, one, base, describe, hear, admit) {
   };
   one.update();
   place().catch(() => {});
-  tell("form-ready");
+  tell("ready");
 }

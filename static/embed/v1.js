@@ -1,14 +1,15 @@
 // The embed script: makes a form of every [data-leadgate-form] element, now and later. docs/embedding.md is its
 // contract. Written tight, for it is served as it stands here without comments and blanks (app/web/embed.py, which
 // also fills in what stands between percent signs). el: an element with that attribute; set: its data-leadgate-…
-// attributes; msg: a message, and what: its type without "form-"; one: what is known of an element.
+// attributes; msg: a message, and what: its type without "form-"; one: what is known of an element;
+// taken: leads that have been told, and places on the page that frames stand in.
 (() => {
-  const base = new URL((document.currentScript || document.querySelector("script[src*='/embed/v1.']")).src).origin;
+  const base = new URL((document.currentScript || document.querySelector("[src*='/embed/v1.']")).src).origin;
   const early = window.leadgate || {};
   // Loaded twice, as by a page and its tag manager: the first goes on.
   if (early.mount) return early.mount();
 
-  const consent = early.given || {}, all = new Map(), done = {};
+  const consent = early.given || {}, taken = {}, all = new Map();
   // Where the visitor came in.
   let came = location.href;
   // The usual campaign parameters, and those of every form that has been here.
@@ -29,16 +30,16 @@
     // A page may tidy its address: the last that had a campaign is remembered while the page lasts.
     if (clean(location).search) came = location.href;
     const now = Object.fromEntries(clean(came).searchParams), from = clean(document.referrer || location);
-    if (from.host != location.host) now.landing_referrer = from.href;
+    if (location.host != from.host) now.landing_referrer = from.href;
     // In a sandbox, or where the visitor has said so, there is no storage.
     try {
       const store = sessionStorage, given = consent.analytics;
       if (given === false || document.querySelector("[data-leadgate-kiosk]")) delete store.leadgate;
       else if (given || document.querySelector("[data-leadgate-remember=session]")) {
-        const kept = JSON.parse(store.leadgate || null) || { first: now, last: now };
+        const kept = JSON.parse(store.leadgate || 0) || { first: now, last: now };
         if (Object.keys(now)[0]) kept.last = now;
         store.leadgate = JSON.stringify(kept);
-        for (const name of Object.keys(kept.first)) kept.last["first_" + name] = kept.first[name];
+        for (const name in kept.first) kept.last["first_" + name] = kept.first[name];
         return kept.last;
       }
     } catch {}
@@ -65,10 +66,9 @@
   const hear = (el, msg) => {
     const what = msg.type.slice(5), set = el.dataset;
     if (what == "submit") {
-      if (done[msg.id]) return;
-      done[msg.id] = 1;
+      if (taken[msg.id]) return;
+      taken[msg.id] = 1;
       if (msg.conversion) {
-        const event = "generate_lead", layer = set.leadgateDatalayer || "dataLayer";
         const lead = {
           form_id: set.leadgateForm,
           submission_id: msg.id,
@@ -78,12 +78,14 @@
           lead.value = +set.leadgateValue;
           lead.currency = set.leadgateCurrency || "SEK";
         }
-        if ("leadgateGtag" in set) call(window, "gtag", "event", event, lead);
-        else if (layer != "off") call(window[layer] ||= [], "push", { event, ...lead });
+        if ("leadgateGtag" in set) call(window, "gtag", "event", "generate_lead", lead);
+        else if (set.leadgateDatalayer != "off") {
+          call(window[set.leadgateDatalayer || "dataLayer"] ||= [], "push", { event: "generate_lead", ...lead });
+        }
       }
     }
     // Tags that were told just now get a moment to send.
-    if (what == "redirect" && /^https?:/.test(msg.url)) setTimeout(() => location.assign(msg.url), 300);
+    if (what == "redirect" && /^http/.test(msg.url)) setTimeout(() => location = msg.url, 300);
     el.dispatchEvent(new CustomEvent("leadgate:" + what, { bubbles: true, detail: msg }));
     if (what == "sending") call(window, "onBeforeFormSubmit", el, msg);
     call(
@@ -95,9 +97,12 @@
   };
 
   const enframe = (el, name) => {
-    const box = document.createElement("div"), fallback = box.cloneNode(), frame = document.createElement("iframe");
-    const set = el.dataset, embedId = "" + (all.size + Math.random());
-    // Its whole number is the form's place on the page, by which the frame finds what it has kept (static/frame.js).
+    const box = document.createElement("div"), fallback = document.createElement("div");
+    const frame = document.createElement("iframe");
+    // The lowest that is free: by the id's whole number the frame finds what it has kept (static/frame.js).
+    let place = 0;
+    while (taken[place]) place++;
+    const set = el.dataset, embedId = (taken[place] = place + Math.random() + "");
     const head = { source: "leadgate", v: 1, embedId, formId: name };
     let height = set.leadgateHeight || 800, loads = 0, readies = 0;
     // Fallback and frame lie in one cell: nothing jumps when the one takes the other's place.
@@ -109,7 +114,7 @@
       if (readies) frame.contentWindow?.postMessage({ ...head, type: "context", ...describe(set) }, base);
     };
 
-    frame.name = `leadgate ${embedId} ${origin} ${set.leadgateKiosk}`;
+    frame.name = `leadgate ${embedId} ${location.origin} ${set.leadgateKiosk}`;
     frame.loading = "lazy";
     frame.referrerPolicy = "strict-origin-when-cross-origin";
     frame.sandbox = "allow-forms allow-scripts allow-same-origin allow-popups allow-top-navigation-by-user-activation";
@@ -127,9 +132,9 @@
     }, 3e3, ++loads);
     paint("visibility:hidden");
     box.style = "display:grid";
+    fallback.append(...el.childNodes);
     box.append(fallback, frame);
-    // The observer hears of it, and puts what stands after it into the fallback.
-    el.prepend(box);
+    el.append(box);
     const listen = ({ data, origin, source }) => {
       if (origin != base || source != frame.contentWindow || data.embedId != embedId) return;
       const what = data.type.slice(5);
@@ -142,7 +147,7 @@
       paint("");
       // The thanks, or the summary of what is wrong, begin above what the visitor sees.
       if (/^(v|sub)/.test(what) && el.getBoundingClientRect().top < 0) el.scrollIntoView();
-      readies += what == "ready";
+      if (what == "ready") readies++;
       update();
     };
     addEventListener("message", listen);
@@ -152,6 +157,7 @@
       update,
       leave() {
         removeEventListener("message", listen);
+        taken[place] = 0;
         box.replaceWith(...fallback.childNodes);
       }
     };
@@ -170,17 +176,17 @@
   };
   const mount = news => {
     all.forEach(({ name, box, leave }, el) => {
-      // The fallback, also what of it the browser reads late.
-      while (el.contains(box.nextSibling)) box.firstChild.append(box.nextSibling);
-      if (box.isConnected && el.dataset.leadgateForm == name) return;
+      if (el.dataset.leadgateForm == name && box.isConnected) return;
       all.delete(el);
       leave?.();
     });
     document.querySelectorAll("[data-leadgate-form]").forEach(el => {
       const name = el.dataset.leadgateForm;
-      if (!name || all.has(el)) return;
-      all.set(el, (el.matches("form") ? enhance : enframe)(el, name));
-      watcher.observe(el, { attributes: true });
+      // One that the browser may not have read to its end will come again.
+      if (name && !all.has(el) && (el.nextSibling || document.readyState != "loading")) {
+        all.set(el, (el.matches("form") ? enhance : enframe)(el, name));
+        watcher.observe(el, { attributes: true });
+      }
     });
     if (news?.some?.(change => change.attributeName)) update();
   };
@@ -193,6 +199,7 @@
     }
   };
   watcher.observe(document, { childList: true, subtree: true, attributeFilter: ["data-leadgate-form"] });
+  document.addEventListener("readystatechange", mount);
   mount();
   update();
 })();
