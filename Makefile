@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--no-annotate --python-version 3.11
-PYTEST := $(BIN)/pytest -n 3 --dist worksteal --durations=40
+PYTEST := $(BIN)/pytest -n 4 --dist worksteal --durations=40
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: install run test coverage check bench chaos format lock clean messages screenshots embed-release reference
