@@ -65,12 +65,12 @@ def test_a_full_disk_refuses_new_leads_and_delivers_the_old() -> None:
     check(trial)
 
 
-@pytest.mark.parametrize("trial", restored.list_trials(leads=8), ids=lambda trial: trial.fault)
+@pytest.mark.parametrize("trial", restored.list_trials(leads=12), ids=lambda trial: trial.fault)
 def test_after_a_restored_backup_nothing_is_sent_twice(trial: Trial) -> None:
     check(trial)
 
 
-@pytest.mark.parametrize("trial", upgraded.list_trials(leads=16), ids=lambda trial: trial.fault)
+@pytest.mark.parametrize("trial", upgraded.list_trials(leads=24), ids=lambda trial: trial.fault)
 def test_an_upgrade_under_load_costs_no_lead(trial: Trial) -> None:
     check(trial)
 
